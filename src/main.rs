@@ -1,0 +1,3 @@
+//! Parse, run, and turn the outcome into an exit code.
+
+fn main() {}
