@@ -54,3 +54,8 @@ impl Proxy {
         self.members.iter().filter(|member| member.role == Role::Worker)
     }
 }
+
+/// Stand-in until the room is furnished.
+pub fn refresh(_procfs: &crate::os::proc::Procfs, proxy: &Proxy) -> Vec<Member> {
+    proxy.members.clone()
+}

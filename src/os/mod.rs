@@ -1,4 +1,8 @@
 //! The edge to Linux: `/proc`, children, signals, clocks. The only room with system calls and `unsafe`.
 
+pub mod child;
+pub mod clock;
 pub mod proc;
 pub mod root;
+pub mod signals;
+pub mod threads;

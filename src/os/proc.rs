@@ -142,6 +142,14 @@ impl Process {
         Ok(Raw::from_bytes(bytes.trim_ascii_end()))
     }
 
+    /// A thread's id in its own PID namespace (`NSpid` of its status, innermost last), which its interpreter knows it by.
+    pub fn inner_tid(&self, tid: i32) -> io::Result<i32> {
+        let status = fs::read_to_string(self.dir.join(format!("task/{tid}/status")))?;
+        let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+        // Kernels before 4.1 have no such line; there the one id is all there is.
+        Ok(ids.and_then(|ids| ids.split_whitespace().last()?.parse().ok()).unwrap_or(tid))
+    }
+
     /// Distinct paths of the files mapped into the process, in order of first appearance.
     pub fn mapped_files(&self) -> io::Result<Vec<PathBuf>> {
         let text = fs::read(self.dir.join("maps"))?;

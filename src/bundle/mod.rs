@@ -1,0 +1,3 @@
+//! The work folder, the manifest, the archive.
+
+pub mod work;

@@ -1,0 +1,160 @@
+//! The work folder of a running capture.
+//!
+//! It stands beside the bundle to be, readable by its owner alone, and holds everything as it comes: the manifest
+//! first, then what was collected, then traces, clocks and events of each slice. If the capture is killed, `capture
+//! pack` makes a bundle of what is there. Records are one JSON value a line, appended; a last line cut short is
+//! dropped when reading.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Records of the threads' CPU clocks, see [`ProcessRecord`](crate::sample::clocks::ProcessRecord).
+pub const CLOCKS: &str = "clocks.jsonl";
+/// Records of the samplers, see [`Segment`](crate::sample::pyspy::Segment).
+pub const SEGMENTS: &str = "segments.jsonl";
+/// What happened, see [`Event`](crate::sample::Event).
+pub const EVENTS: &str = "events.jsonl";
+/// Slices that ended, see [`Slice`](crate::sample::Slice).
+pub const SLICES: &str = "slices.jsonl";
+/// The manifest, written first and replaced last.
+pub const MANIFEST: &str = "manifest.json";
+/// What the tool did, with times.
+pub const LOG: &str = "capture.log";
+/// Files that go into the bundle as they are, already redacted.
+pub const CLEAN: &str = "clean";
+
+/// A work folder.
+#[derive(Debug, Clone)]
+pub struct Work {
+    dir: PathBuf,
+}
+
+impl Work {
+    /// Makes `.NAME.work` in the folder that the bundle is to stand in; mode 0700.
+    pub fn create(parent: &Path, name: &str) -> io::Result<Self> {
+        let dir = parent.join(format!(".{name}.work"));
+        DirBuilder::new().mode(0o700).create(&dir)?;
+        DirBuilder::new().mode(0o700).create(dir.join(CLEAN))?;
+        Ok(Self { dir })
+    }
+
+    /// A work folder left by an earlier run.
+    pub fn open(dir: &Path) -> Self {
+        Self { dir: dir.to_owned() }
+    }
+
+    /// Where it is.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Writes a file whole, or not at all.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let path = self.dir.join(name);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let partial = path.with_extension("partial");
+        let mut file = private(&partial)?;
+        file.write_all(bytes)?;
+        file.sync_data()?;
+        drop(file);
+        fs::rename(partial, path)
+    }
+
+    /// Adds a record to a file of records.
+    pub fn append(&self, name: &str, record: &impl Serialize) -> io::Result<()> {
+        let mut line = serde_json::to_vec(record)?;
+        line.push(b'\n');
+        OpenOptions::new().create(true).append(true).mode(0o600).open(self.dir.join(name))?.write_all(&line)
+    }
+
+    /// Every whole record of a file; none where there is no such file.
+    pub fn records<T: DeserializeOwned>(&self, name: &str) -> io::Result<Vec<T>> {
+        let bytes = match fs::read(self.dir.join(name)) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        Ok(bytes.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
+    }
+
+    /// A file of the folder.
+    pub fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        fs::read(self.dir.join(name))
+    }
+
+    /// The files below [`CLEAN`], with their names in the bundle, sorted.
+    pub fn clean_files(&self) -> io::Result<Vec<(String, Vec<u8>)>> {
+        let mut files = Vec::new();
+        gather(&self.dir.join(CLEAN), "", &mut files)?;
+        files.sort();
+        Ok(files)
+    }
+
+    /// Removes the folder and all in it.
+    pub fn remove(self) -> io::Result<()> {
+        fs::remove_dir_all(self.dir)
+    }
+}
+
+/// Opens a new file that only its owner can read.
+pub fn private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
+fn gather(folder: &Path, prefix: &str, files: &mut Vec<(String, Vec<u8>)>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        if entry.file_type()?.is_dir() {
+            gather(&entry.path(), &format!("{name}/"), files)?;
+        } else if !name.ends_with(".partial") {
+            files.push((name, fs::read(entry.path())?));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn only_its_owner_can_look_in() {
+        let parent = tempfile::tempdir().unwrap();
+        let work = Work::create(parent.path(), "x").unwrap();
+        work.write("manifest.json", b"{}").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(work.dir()), 0o700);
+        assert_eq!(mode(&work.dir().join("manifest.json")), 0o600);
+    }
+
+    #[test]
+    fn a_record_cut_short_is_dropped_and_the_others_stay() {
+        let parent = tempfile::tempdir().unwrap();
+        let work = Work::create(parent.path(), "x").unwrap();
+        work.append("r", &1).unwrap();
+        work.append("r", &22).unwrap();
+        let bytes = work.read("r").unwrap();
+        fs::write(work.dir().join("r"), [&bytes[..], b"[3"].concat()).unwrap();
+        assert_eq!(work.records::<u32>("r").unwrap(), [1, 22]);
+        assert_eq!(work.records::<u32>("none").unwrap(), [0_u32; 0]);
+    }
+
+    #[test]
+    fn clean_files_come_sorted_with_their_folders() {
+        let parent = tempfile::tempdir().unwrap();
+        let work = Work::create(parent.path(), "x").unwrap();
+        work.write("clean/b.txt", b"2").unwrap();
+        work.write("clean/a/c.txt", b"1").unwrap();
+        let names: Vec<String> = work.clean_files().unwrap().into_iter().map(|file| file.0).collect();
+        assert_eq!(names, ["a/c.txt", "b.txt"]);
+    }
+}

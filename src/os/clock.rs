@@ -1,0 +1,33 @@
+//! Time: one monotonic clock for everything measured, UTC for everything told.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use nix::time::{ClockId, clock_gettime};
+
+/// Microseconds of `CLOCK_MONOTONIC`. It is the same for every process of the machine, also in containers.
+pub fn monotonic_us() -> u64 {
+    // CLOCK_MONOTONIC cannot fail on Linux; a zero here would show at once as an absurd time.
+    clock_gettime(ClockId::CLOCK_MONOTONIC)
+        .map_or(0, |time| time.tv_sec() as u64 * 1_000_000 + time.tv_nsec() as u64 / 1_000)
+}
+
+/// Now, as people write it: RFC 3339 in UTC with whole seconds.
+pub fn utc_now() -> String {
+    utc(Timestamp::now())
+}
+
+/// A moment as RFC 3339 in UTC with whole seconds.
+pub fn utc(moment: Timestamp) -> String {
+    moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// Now, for file names: no colons, since `tar` reads a colon as a host.
+pub fn utc_for_file_name() -> String {
+    Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string()
+}
+
+/// A wait that ends on a signal too.
+pub fn pause(time: Duration) {
+    let _ = nix::poll::poll(&mut [], nix::poll::PollTimeout::try_from(time).unwrap_or(nix::poll::PollTimeout::MAX));
+}

@@ -1,0 +1,417 @@
+//! Two halves into one profile: py-spy knows where each thread was, the kernel knows how much CPU it used.
+//!
+//! A thread's time is laid out as pieces, each in one stack, and the CPU of every stretch between two clock readings
+//! is dealt out to the pieces it overlaps. What a sampler believed of idle and busy is not used: a thread that did not
+//! run weighs nothing. No CPU is lost on the way: what fell where no stack is known keeps its weight under a name of
+//! its own.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::os::proc::ProcessId;
+use crate::redact::Raw;
+use crate::sample::clocks::{ProcessRecord, Stretch, ThreadRecord};
+use crate::sample::profile::{Place, Profile, Sample, Thread};
+use crate::sample::pyspy::Segment;
+use crate::sample::pyspy::trace::{self, Stacks, ThreadTrace, Trace};
+use crate::sample::waits::is_wait;
+
+/// A stack is taken to have stood for this long beyond the time in which it was seen: several mean distances between
+/// samples at the lowest rate, yet far less than a slice.
+const SLACK_US: u64 = 300_000;
+
+/// One trace with the record of the child that wrote it.
+pub struct Traced {
+    /// The child's record.
+    pub segment: Segment,
+    /// The bytes of its trace; empty where there is none.
+    pub json: Vec<u8>,
+}
+
+/// A stretch of one thread's time in one stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Piece {
+    from_us: u64,
+    to_us: u64,
+    stack: u32,
+}
+
+/// What the traces say of one worker.
+#[derive(Debug, Default)]
+struct Timeline {
+    /// Time in which a sampler took samples.
+    covered: Vec<(u64, u64)>,
+    threads: HashMap<i32, (Option<Raw>, Vec<Piece>)>,
+}
+
+/// Makes the profile.
+pub fn join(records: &[ProcessRecord], mut traces: Vec<Traced>) -> Profile<Raw> {
+    traces.sort_by_key(|traced| traced.segment.spawned_us);
+    let mut stacks = Stacks::default();
+    let mut timelines: BTreeMap<ProcessId, Timeline> = BTreeMap::new();
+    for traced in &traces {
+        let trace = trace::read(&traced.json, &mut stacks);
+        timelines.entry(traced.segment.process).or_default().add(&traced.segment, trace);
+    }
+    let frames = stacks.frames.into_items();
+    let nodes = stacks.nodes.into_items();
+    let waits: Vec<bool> = frames.iter().map(|frame| is_wait(frame.function.expose(), frame.file.expose())).collect();
+    let waits_of_stack: Vec<bool> = nodes.iter().map(|node| waits[node.frame as usize]).collect();
+
+    let mut dealer = Dealer { waits: &waits_of_stack, threads: Vec::new(), index: HashMap::new(), samples: Vec::new() };
+    let nothing = Timeline::default();
+    for record in records {
+        let timeline = timelines.get(&record.process).unwrap_or(&nothing);
+        for thread in &record.threads {
+            dealer.deal(record, thread, timeline);
+        }
+    }
+    let Dealer { threads, mut samples, .. } = dealer;
+    samples.sort_by_key(|sample| (sample.at_us, sample.thread));
+    Profile { frames, stacks: nodes, threads, samples }
+}
+
+impl Timeline {
+    fn add(&mut self, segment: &Segment, trace: Trace) {
+        let Some(first_us) = trace.threads.iter().filter_map(|thread| Some(thread.changes.first()?.0)).min() else {
+            return;
+        };
+        let zero_us = zero_of(segment, trace.last_us);
+        let (begin_us, end_us) = (zero_us + first_us, zero_us + trace.last_us);
+        // At a hand-over the new sampler's word counts from its first sample on.
+        for (_, pieces) in self.threads.values_mut() {
+            pieces.retain(|piece| piece.from_us < begin_us);
+            if let Some(last) = pieces.last_mut() {
+                last.to_us = last.to_us.min(begin_us);
+            }
+        }
+        self.covered.push((begin_us, end_us));
+        let half_gap_us = 500_000 / u64::from(segment.rate_hz.max(1));
+        for mut thread in trace.threads {
+            // Before 3.11 py-spy may know a thread by its pthread id alone; the main thread is known all the same.
+            let is_main = thread.name.as_ref().is_some_and(|name| name.expose() == "MainThread");
+            let Some(tid) = thread.tid.or(is_main.then_some(segment.process.pid)) else { continue };
+            let (name, pieces) = self.threads.entry(tid).or_default();
+            *name = thread.name.take().or(name.take());
+            add_pieces(pieces, &thread, Mapping { zero_us, end_us, half_gap_us });
+        }
+    }
+
+    fn covers(&self, stretch: &Stretch) -> bool {
+        self.covered
+            .iter()
+            .any(|&(from_us, to_us)| stretch.to_us + SLACK_US > from_us && stretch.from_us < to_us + SLACK_US)
+    }
+}
+
+/// From a trace's own time to the capture's.
+#[derive(Clone, Copy)]
+struct Mapping {
+    zero_us: u64,
+    end_us: u64,
+    half_gap_us: u64,
+}
+
+fn add_pieces(pieces: &mut Vec<Piece>, thread: &ThreadTrace, mapping: Mapping) {
+    let mut previous_us = None;
+    let mut open: Option<(u64, u32)> = None;
+    for &(at_us, stack) in &thread.changes {
+        // The stack was seen at this time and changed somewhere since the sample before: in the middle, on average.
+        let since_us = previous_us.map_or(mapping.half_gap_us, |previous: u64| (at_us - previous) / 2);
+        let at_us_here = (mapping.zero_us + at_us).saturating_sub(since_us.min(mapping.half_gap_us));
+        previous_us = Some(at_us);
+        if let Some((from_us, stack)) = open.take() {
+            pieces.push(Piece { from_us, to_us: at_us_here, stack });
+        }
+        open = stack.map(|stack| (at_us_here, stack));
+    }
+    if let Some((from_us, stack)) = open {
+        pieces.push(Piece { from_us, to_us: mapping.end_us.max(from_us), stack });
+    }
+}
+
+/// When a trace's clock was zero. It starts once py-spy has read its arguments, and `last_us` is when it wrote the
+/// file, just after it said that it stopped; the two ends of its life bound the answer.
+fn zero_of(segment: &Segment, last_us: u64) -> u64 {
+    let latest_us = segment.sampling_us.unwrap_or(u64::MAX).max(segment.spawned_us);
+    match segment.stopped_us {
+        Some(stopped_us) => stopped_us.saturating_sub(last_us).clamp(segment.spawned_us, latest_us),
+        None => segment.spawned_us,
+    }
+}
+
+/// Deals CPU out to pieces.
+struct Dealer<'a> {
+    waits: &'a [bool],
+    threads: Vec<Thread<Raw>>,
+    index: HashMap<(ProcessId, i32), u32>,
+    samples: Vec<Sample>,
+}
+
+impl Dealer<'_> {
+    fn deal(&mut self, record: &ProcessRecord, thread: &ThreadRecord, timeline: &Timeline) {
+        let known = timeline.threads.get(&thread.inner_tid);
+        let name = known.and_then(|(name, _)| name.clone()).unwrap_or_else(|| Raw::new(thread.comm.clone()));
+        let threads = &mut self.threads;
+        let index = *self.index.entry((record.process, thread.tid)).or_insert_with(|| {
+            threads.push(Thread { process: record.process, tid: thread.tid, name });
+            threads.len() as u32 - 1
+        });
+        let pieces = known.map_or(&[][..], |(_, pieces)| pieces);
+        let mut first = pieces.partition_point(|piece| piece.to_us <= record.from_us);
+        let mut idle_from_us = record.from_us;
+        for stretch in &thread.stretches {
+            self.idle(index, pieces, idle_from_us, stretch.from_us);
+            idle_from_us = stretch.to_us;
+            while pieces.get(first).is_some_and(|piece| piece.to_us <= stretch.from_us) {
+                first += 1;
+            }
+            let overlapping: Vec<Piece> = pieces[first..]
+                .iter()
+                .take_while(|piece| piece.from_us < stretch.to_us)
+                .map(|piece| Piece {
+                    from_us: piece.from_us.max(stretch.from_us),
+                    to_us: piece.to_us.min(stretch.to_us),
+                    ..*piece
+                })
+                .filter(|piece| piece.from_us < piece.to_us)
+                .collect();
+            if overlapping.is_empty() {
+                let place = elsewhere(pieces, first, stretch, timeline);
+                self.push(index, place, *stretch);
+            } else {
+                self.deal_stretch(index, stretch, &overlapping);
+            }
+        }
+        self.idle(index, pieces, idle_from_us, record.to_us);
+    }
+
+    fn deal_stretch(&mut self, thread: u32, stretch: &Stretch, pieces: &[Piece]) {
+        let kinds: Vec<(u64, bool)> =
+            pieces.iter().map(|piece| (piece.to_us - piece.from_us, self.waits[piece.stack as usize])).collect();
+        let cpu = share(stretch.cpu_ns, stretch.run_delay_ns, &kinds);
+        let total_us: u64 = kinds.iter().map(|kind| kind.0).sum();
+        for ((piece, cpu_ns), (length_us, _)) in pieces.iter().zip(cpu).zip(kinds) {
+            let run_delay_ns =
+                (u128::from(stretch.run_delay_ns) * u128::from(length_us) / u128::from(total_us.max(1))) as u64;
+            let part = Stretch { from_us: piece.from_us, to_us: piece.to_us, cpu_ns, run_delay_ns };
+            self.push(thread, Place::Stack(piece.stack), part);
+        }
+    }
+
+    /// Time without CPU still tells where the thread stood.
+    fn idle(&mut self, thread: u32, pieces: &[Piece], from_us: u64, to_us: u64) {
+        let first = pieces.partition_point(|piece| piece.to_us <= from_us);
+        for piece in pieces[first..].iter().take_while(|piece| piece.from_us < to_us) {
+            let (from_us, to_us) = (piece.from_us.max(from_us), piece.to_us.min(to_us));
+            if from_us < to_us {
+                self.push(thread, Place::Stack(piece.stack), Stretch { from_us, to_us, cpu_ns: 0, run_delay_ns: 0 });
+            }
+        }
+    }
+
+    fn push(&mut self, thread: u32, place: Place, stretch: Stretch) {
+        self.samples.push(Sample {
+            at_us: stretch.from_us,
+            span_us: stretch.to_us - stretch.from_us,
+            thread,
+            place,
+            cpu_ns: stretch.cpu_ns,
+            run_delay_ns: stretch.run_delay_ns,
+        });
+    }
+}
+
+/// Where a thread was in a stretch that no piece overlaps.
+fn elsewhere(pieces: &[Piece], next: usize, stretch: &Stretch, timeline: &Timeline) -> Place {
+    let before = next.checked_sub(1).and_then(|index| pieces.get(index));
+    let before = before.map(|piece| (stretch.from_us.saturating_sub(piece.to_us), piece.stack));
+    let after = pieces.get(next).map(|piece| (piece.from_us.saturating_sub(stretch.to_us), piece.stack));
+    match before.into_iter().chain(after).min() {
+        Some((distance_us, stack)) if distance_us <= SLACK_US => Place::Stack(stack),
+        None if timeline.covers(stretch) => Place::Native,
+        _ => Place::NotSampled,
+    }
+}
+
+/// Deals `cpu_ns` out to pieces of a stretch, each given by its length in microseconds and whether it is a wait.
+///
+/// Code that is not a wait runs whenever it has a CPU, so it comes first, up to its length; a wait gets what is left:
+/// whatever the thread slept, it slept there. Time in the run queue shortens all lengths alike.
+fn share(cpu_ns: u64, run_delay_ns: u64, pieces: &[(u64, bool)]) -> Vec<u64> {
+    let length = |waiting: bool| -> u128 {
+        pieces.iter().filter(|piece| piece.1 == waiting).map(|piece| u128::from(piece.0)).sum()
+    };
+    let (busy_us, wait_us) = (length(false), length(true));
+    let (cpu, delay) = (u128::from(cpu_ns), u128::from(run_delay_ns));
+    let busy_cpu = if wait_us == 0 {
+        cpu
+    } else {
+        // The busy pieces' length in nanoseconds, less their part of the run-queue time.
+        cpu.min(busy_us * 1_000 * cpu / (cpu + delay).max(1))
+    };
+    let wait_cpu = cpu - busy_cpu;
+    let mut left = cpu_ns;
+    let mut shares: Vec<u64> = pieces
+        .iter()
+        .map(|&(length_us, waiting)| {
+            let (pot, total) = if waiting { (wait_cpu, wait_us) } else { (busy_cpu, busy_us) };
+            let part = ((pot * u128::from(length_us)).checked_div(total).unwrap_or(0) as u64).min(left);
+            left -= part;
+            part
+        })
+        .collect();
+    // What rounding left over goes to the largest share, so that nothing is lost.
+    if let Some(largest) = shares.iter_mut().max() {
+        *largest += left;
+    }
+    shares
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const WORKER: ProcessId = ProcessId { pid: 70, start_ticks: 5 };
+
+    /// A trace of thread 71: each entry is a time in milliseconds and the function it is in from then on.
+    fn traced(changes: &[(u64, &str)], last_ms: u64) -> Traced {
+        let event = |ph: &str, ms: u64, name: &str, file: &str| {
+            format!(
+                r#"{{"args":{{"filename":"{file}","line":1}},"name":"{name}","ph":"{ph}","tid":9,"ts":{}}}"#,
+                ms * 1_000
+            )
+        };
+        let file = |name: &str| if name == "run" { "/lib/asyncio/runners.py" } else { "/app/a.py" };
+        let mut events = vec![event("B", changes[0].0, "thread (71): MainThread", "")];
+        let mut open: Option<&str> = None;
+        for &(ms, name) in changes {
+            events.extend(open.map(|name| event("E", ms, name, file(name))));
+            events.push(event("B", ms, name, file(name)));
+            open = Some(name);
+        }
+        events.extend(open.map(|name| event("E", last_ms, name, file(name))));
+        events.push(event("E", last_ms, "thread (71): MainThread", ""));
+        let segment = Segment {
+            process: WORKER,
+            rate_hz: 100,
+            file: String::new(),
+            spawned_us: 0,
+            sampling_us: None,
+            stopped_us: Some(last_ms * 1_000),
+            stacks: None,
+            errors: None,
+            behind: 0,
+            cpu_us: 0,
+            fault: None,
+        };
+        Traced { segment: Segment { sampling_us: Some(0), ..segment }, json: format!("[{}]", events.join(",")).into() }
+    }
+
+    fn record(tid: i32, stretches: &[(u64, u64, u64)]) -> ProcessRecord {
+        let stretches = stretches.iter().map(|&(from_ms, to_ms, cpu_ms)| Stretch {
+            from_us: from_ms * 1_000,
+            to_us: to_ms * 1_000,
+            cpu_ns: cpu_ms * 1_000_000,
+            run_delay_ns: 0,
+        });
+        let thread = ThreadRecord { tid, inner_tid: tid, comm: "pool".into(), stretches: stretches.collect() };
+        ProcessRecord { process: WORKER, from_us: 0, to_us: 1_000_000, kernel_cpu_us: None, threads: vec![thread] }
+    }
+
+    /// CPU in milliseconds by function, native and unknown ones in brackets.
+    fn cpu_ms(profile: &Profile<Raw>) -> BTreeMap<String, u64> {
+        let mut cpu = BTreeMap::new();
+        for sample in profile.samples.iter().filter(|sample| sample.cpu_ns > 0) {
+            let name = match sample.place {
+                Place::Stack(stack) => profile.leaf_to_root(stack).next().unwrap().function.expose().to_owned(),
+                Place::Native => "[native]".to_owned(),
+                Place::NotSampled => "[not sampled]".to_owned(),
+            };
+            *cpu.entry(name).or_insert(0) += sample.cpu_ns;
+        }
+        cpu.into_iter().map(|(name, ns)| (name, (ns + 500_000) / 1_000_000)).collect()
+    }
+
+    fn expect(profile: &Profile<Raw>, expected: &[(&str, u64)]) {
+        assert_eq!(cpu_ms(profile), expected.iter().map(|&(name, ms)| (name.to_owned(), ms)).collect());
+    }
+
+    #[test]
+    fn cpu_goes_to_the_stack_that_stood_there() {
+        let trace = traced(&[(10, "a"), (500, "b")], 1_000);
+        expect(&join(&[record(71, &[(100, 200, 90), (600, 650, 50)])], vec![trace]), &[("a", 90), ("b", 50)]);
+    }
+
+    #[test]
+    fn a_thread_that_did_not_run_weighs_nothing_whatever_stack_it_shows() {
+        let profile = join(&[record(71, &[])], vec![traced(&[(10, "a")], 1_000)]);
+        expect(&profile, &[]);
+        assert_eq!(profile.samples.len(), 1, "but where it stood is told");
+    }
+
+    #[test]
+    fn a_change_lies_half_a_gap_before_it_was_seen() {
+        let trace = traced(&[(10, "a"), (500, "b")], 1_000);
+        // At 100 Hz the mean gap is 10 ms: b began at 495 on average.
+        expect(&join(&[record(71, &[(490, 500, 10)])], vec![trace]), &[("a", 5), ("b", 5)]);
+    }
+
+    #[test]
+    fn what_a_thread_slept_it_slept_in_its_wait() {
+        let trace = traced(&[(10, "run"), (105, "a"), (205, "run")], 1_000);
+        expect(&join(&[record(71, &[(0, 300, 100)])], vec![trace]), &[("a", 100)]);
+    }
+
+    #[test]
+    fn a_wait_that_took_more_than_the_rest_is_told() {
+        let trace = traced(&[(10, "run"), (105, "a"), (205, "run")], 1_000);
+        expect(&join(&[record(71, &[(0, 300, 260)])], vec![trace]), &[("a", 100), ("run", 160)]);
+    }
+
+    #[test]
+    fn a_thread_that_python_does_not_know_is_native() {
+        expect(&join(&[record(99, &[(100, 200, 7)])], vec![traced(&[(10, "a")], 1_000)]), &[("[native]", 7)]);
+    }
+
+    #[test]
+    fn cpu_without_a_sampler_keeps_its_weight_under_a_name_of_its_own() {
+        let trace = traced(&[(10, "a")], 200);
+        let record = record(71, &[(100, 150, 50), (210, 220, 10), (700, 800, 100)]);
+        expect(&join(&[record], vec![trace]), &[("a", 60), ("[not sampled]", 100)]);
+        expect(&join(&[self::record(71, &[(100, 200, 7)])], vec![]), &[("[not sampled]", 7)]);
+    }
+
+    #[test]
+    fn at_a_hand_over_the_new_sampler_counts_from_its_first_sample() {
+        let mut second = traced(&[(10, "b")], 500);
+        second.segment.spawned_us = 400_000;
+        second.segment.sampling_us = Some(420_000);
+        second.segment.stopped_us = Some(900_000);
+        let profile = join(&[record(71, &[(300, 350, 50), (420, 520, 100)])], vec![second, traced(&[(10, "a")], 460)]);
+        expect(&profile, &[("a", 50), ("b", 100)]);
+    }
+
+    #[test]
+    fn the_traces_clock_is_bounded_by_what_was_seen_of_the_child() {
+        let segment = traced(&[(10, "a")], 100).segment;
+        let at = |spawned_us, sampling_us, stopped_us| Segment {
+            spawned_us,
+            sampling_us: Some(sampling_us),
+            stopped_us,
+            ..segment.clone()
+        };
+        assert_eq!(zero_of(&at(1_000, 40_000, Some(102_000)), 100_000), 2_000);
+        assert_eq!(zero_of(&at(1_000, 40_000, Some(100_500)), 100_000), 1_000, "never before it was started");
+        assert_eq!(zero_of(&at(1_000, 40_000, Some(900_000)), 100_000), 40_000, "never after it sampled");
+        assert_eq!(zero_of(&at(1_000, 40_000, None), 100_000), 1_000);
+    }
+
+    proptest! {
+        #[test]
+        fn no_cpu_is_lost_or_made(cpu in 0_u64..20_000_000_000, delay in 0_u64..1_000_000_000,
+                                  pieces in proptest::collection::vec((1_u64..20_000, any::<bool>()), 1..12)) {
+            prop_assert_eq!(share(cpu, delay, &pieces).iter().sum::<u64>(), cpu);
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Stacks at intervals, weighed with the CPU time that the kernel counted.
+//!
+//! [`session`] runs the samplers ([`pyspy`]) and records the CPU clocks ([`clocks`]) into the work folder, within the
+//! budget of the [`governor`]; [`join`] makes a [`profile`] of the two halves afterwards.
+
+pub mod clocks;
+pub mod governor;
+pub mod join;
+pub mod profile;
+pub mod pyspy;
+pub mod session;
+mod waits;
+
+use serde::{Deserialize, Serialize};
+
+use crate::os::proc::ProcessId;
+
+/// A stretch of the capture whose stacks were brought to safety together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slice {
+    /// Beginning, in microseconds since the capture began.
+    pub from_us: u64,
+    /// End.
+    pub to_us: u64,
+}
+
+/// Something that happened to a worker or to its sampler.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// When, in microseconds since the capture began.
+    pub at_us: u64,
+    /// The worker.
+    pub process: ProcessId,
+    /// What happened.
+    pub what: What,
+}
+
+/// The kinds of events.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// A worker was found while the capture ran.
+    WorkerJoined,
+    /// A worker ended.
+    WorkerGone,
+    /// The sampler was slowed down to stay within its budget.
+    RateSteppedDown {
+        /// Samples a second before.
+        from_hz: u32,
+        /// Samples a second from then on.
+        to_hz: u32,
+        /// What the sampler had cost, in percent of one core.
+        cost_percent: f64,
+    },
+    /// The sampler was taken off, since even the lowest rate broke the budget.
+    Detached {
+        /// What the sampler had cost, in percent of one core.
+        cost_percent: f64,
+    },
+    /// The sampler ended when nobody had asked it to.
+    SamplerLost,
+    /// The worker was found stopped after a slice.
+    WorkerStopped,
+}

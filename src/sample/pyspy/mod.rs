@@ -1,0 +1,11 @@
+//! py-spy as an engine: found, checked, and run as one child for each worker.
+//!
+//! Each child samples one process into a trace file until we stop it; see [`trace`] for what is in the file. It is
+//! never asked to follow subprocesses: that mode takes all workers in lockstep and mixes their threads up.
+
+mod child;
+mod locate;
+pub mod trace;
+
+pub use child::{Phase, PySpyChild, Sampling, Segment, SegmentOrder};
+pub use locate::{Found, PySpy};

@@ -1,0 +1,460 @@
+//! The capture while it runs: one loop on one thread, woken by clocks, children and signals.
+//!
+//! Every worker has one sampler at a time. At the end of a slice a new sampler is started first and the old one
+//! stopped once the new one samples, so that no time is lost between them; only a blocking sampler must go before
+//! the next can come, since a process has one tracer at most.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
+use procfs::process::ProcState;
+
+use crate::bundle::work::{self, Work};
+use crate::discover::{self, Proxy};
+use crate::notice::Notices;
+use crate::os::clock::monotonic_us;
+use crate::os::proc::{ProcessId, Procfs};
+use crate::os::signals::{Interrupt, Interrupts};
+use crate::sample::clocks::Clocks;
+use crate::sample::governor::{Advice, Budget};
+use crate::sample::pyspy::{Phase, PySpy, PySpyChild, Sampling, SegmentOrder};
+use crate::sample::{Event, Slice, What};
+
+/// How often workers, threads and costs are looked at.
+const LOOK_EVERY_US: u64 = 1_000_000;
+/// A sampler that keeps dying is not started again and again.
+const MOST_RESTARTS: u32 = 3;
+/// How long two samplers overlap at a hand-over, so that the new one has a first stack of each thread.
+const OVERLAP_US: u64 = 50_000;
+
+/// How to sample.
+#[derive(Debug, Clone)]
+pub struct Orders {
+    /// How long.
+    pub duration: Duration,
+    /// How long a slice is.
+    pub slice: Duration,
+    /// Samples a second, at most.
+    pub rate_hz: u32,
+    /// Whether workers are stopped for a sample.
+    pub sampling: Sampling,
+    /// What each worker's sampler may cost.
+    pub budget: Budget,
+    /// Whether only the workers named are meant, or all of their proxy, also those that come later.
+    pub workers: Workers,
+}
+
+/// Which workers are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Workers {
+    /// All of the proxy, also those started while the capture runs.
+    OfProxy,
+    /// Those found at the beginning, and no others.
+    Named,
+}
+
+/// Why it ended, and what is needed beside the work folder's records.
+#[derive(Debug, Default)]
+pub struct Ended {
+    /// The signal that ended it early.
+    pub interrupt: Option<Interrupt>,
+    /// Bytes of records that could not be written: the first error's text.
+    pub write_fault: Option<String>,
+}
+
+/// Samples the workers of a proxy until the time is over, a signal comes or no worker is left.
+#[derive(Debug)]
+pub struct Session<'a> {
+    orders: &'a Orders,
+    py_spy: &'a PySpy,
+    procfs: &'a Procfs,
+    work: &'a Work,
+    notices: &'a Notices,
+    epoch_us: u64,
+    proxy: Proxy,
+    clocks: Clocks,
+    watches: BTreeMap<ProcessId, Watch>,
+    files: u32,
+    write_fault: Option<String>,
+}
+
+/// One worker's samplers.
+#[derive(Debug)]
+struct Watch {
+    current: Option<PySpyChild>,
+    outgoing: Vec<PySpyChild>,
+    rate_hz: u32,
+    restarts: u32,
+    cost: Cost,
+    /// Set once there will be no further sampler for this worker.
+    over: bool,
+}
+
+/// The running sampler's CPU ticks when it began to sample.
+#[derive(Debug, Default, Clone, Copy)]
+struct Cost {
+    since_us: u64,
+    ticks: u64,
+}
+
+impl<'a> Session<'a> {
+    /// A session that has not begun.
+    pub fn new(
+        orders: &'a Orders,
+        py_spy: &'a PySpy,
+        procfs: &'a Procfs,
+        work: &'a Work,
+        notices: &'a Notices,
+    ) -> Self {
+        Self {
+            orders,
+            py_spy,
+            procfs,
+            work,
+            notices,
+            epoch_us: monotonic_us(),
+            proxy: Proxy { members: Vec::new(), looks_like_litellm: false },
+            clocks: Clocks::new(procfs.clone()),
+            watches: BTreeMap::new(),
+            files: 0,
+            write_fault: None,
+        }
+    }
+
+    /// Runs it to its end.
+    pub fn run(mut self, proxy: &Proxy, interrupts: &Interrupts) -> Ended {
+        self.proxy = proxy.clone();
+        for worker in proxy.workers() {
+            self.start_sampler(worker.id, self.orders.rate_hz);
+        }
+        self.wait_until_sampling(interrupts);
+        let begin_us = self.now_us();
+        for id in self.watches.keys().copied().collect::<Vec<_>>() {
+            let _ = self.clocks.watch(id, begin_us);
+        }
+        let interrupt = self.sample_slices(begin_us, interrupts);
+        self.stop_samplers();
+        Ended { interrupt, write_fault: self.write_fault }
+    }
+
+    fn sample_slices(&mut self, begin_us: u64, interrupts: &Interrupts) -> Option<Interrupt> {
+        let end_us = begin_us + self.orders.duration.as_micros() as u64;
+        let slice_us = self.orders.slice.as_micros() as u64;
+        let mut slice = Slice { from_us: begin_us, to_us: begin_us };
+        let mut next_look_us = begin_us + LOOK_EVERY_US;
+        let interrupt = loop {
+            self.wait_for_tick();
+            let now_us = self.now_us();
+            self.clocks.read(now_us);
+            self.pump_samplers(now_us);
+            if let Some(interrupt) = interrupts.requested() {
+                break Some(interrupt);
+            }
+            if now_us >= end_us || self.watches.values().all(|watch| watch.over) {
+                break None;
+            }
+            if now_us >= next_look_us {
+                next_look_us = now_us + LOOK_EVERY_US;
+                self.look_around(now_us);
+                self.tell_progress(now_us - begin_us);
+            }
+            // A last slice shorter than half of one is not worth a hand-over.
+            if now_us >= slice.from_us + slice_us && end_us - now_us > slice_us / 2 {
+                slice.to_us = now_us;
+                self.end_slice(slice);
+                slice = Slice { from_us: now_us, to_us: now_us };
+                self.hand_over(now_us);
+            }
+        };
+        slice.to_us = self.now_us();
+        self.clocks.read(slice.to_us);
+        self.end_slice(slice);
+        self.notices.progress_done();
+        interrupt
+    }
+
+    /// Waits for the next reading of the clocks, or until a child says something or a signal comes.
+    ///
+    /// The waits vary by half around their mean, so that readings cannot march in step with the worker's own timers;
+    /// a late reading is not made up for by a burst.
+    fn wait_for_tick(&self) {
+        let mean_us = 1_000_000 / u64::from(self.orders.rate_hz.max(1));
+        self.wait(mean_us / 2 + fastrand::u64(0..=mean_us));
+    }
+
+    fn wait(&self, us: u64) {
+        let children = self.watches.values().flat_map(|watch| watch.current.iter().chain(&watch.outgoing));
+        let mut pipes: Vec<PollFd<'_>> =
+            children.flat_map(|child| child.child().pipes()).map(|pipe| PollFd::new(pipe, PollFlags::POLLIN)).collect();
+        // An interrupted wait is what we want on a signal.
+        let _ = ppoll(&mut pipes, Some(TimeSpec::from_duration(Duration::from_micros(us))), None);
+    }
+
+    fn wait_until_sampling(&mut self, interrupts: &Interrupts) {
+        let attaching = |watch: &Watch| watch.current.as_ref().is_some_and(|child| child.phase() == Phase::Attaching);
+        while interrupts.requested().is_none() && self.watches.values().any(attaching) {
+            self.wait(20_000);
+            let now_us = self.now_us();
+            self.pump_samplers(now_us);
+        }
+    }
+
+    fn start_sampler(&mut self, process: ProcessId, rate_hz: u32) {
+        self.files += 1;
+        let order = SegmentOrder {
+            process,
+            rate_hz,
+            sampling: self.orders.sampling,
+            folder: self.work.dir(),
+            file: format!("trace-{}-{:03}.json", process.pid, self.files),
+            epoch_us: self.epoch_us,
+        };
+        let watch = self.watches.entry(process).or_insert_with(|| Watch {
+            current: None,
+            outgoing: Vec::new(),
+            rate_hz,
+            restarts: 0,
+            cost: Cost::default(),
+            over: false,
+        });
+        watch.rate_hz = rate_hz;
+        watch.cost = Cost::default();
+        match PySpyChild::start(self.py_spy, &order) {
+            Ok(child) => watch.outgoing.extend(watch.current.replace(child)),
+            Err(error) => {
+                watch.over = true;
+                self.notices.warn(format!("worker {}: py-spy cannot be started: {error}", process.pid));
+            }
+        }
+    }
+
+    /// Replaces every worker's sampler.
+    fn hand_over(&mut self, now_us: u64) {
+        for (process, rate_hz) in self.sampled_workers() {
+            self.replace_sampler(process, rate_hz, now_us);
+        }
+    }
+
+    fn replace_sampler(&mut self, process: ProcessId, rate_hz: u32, now_us: u64) {
+        match self.orders.sampling {
+            Sampling::Nonblocking => self.start_sampler(process, rate_hz),
+            Sampling::Blocking => {
+                if let Some(watch) = self.watches.get_mut(&process)
+                    && let Some(child) = &mut watch.current
+                {
+                    watch.rate_hz = rate_hz;
+                    let _ = child.stop();
+                }
+            }
+        }
+        self.pump_samplers(now_us);
+    }
+
+    fn sampled_workers(&self) -> Vec<(ProcessId, u32)> {
+        let live = self.watches.iter().filter(|(_, watch)| !watch.over && watch.current.is_some());
+        live.map(|(id, watch)| (*id, watch.rate_hz)).collect()
+    }
+
+    /// Takes in what the samplers said, stops those that were replaced, records and replaces those that ended.
+    fn pump_samplers(&mut self, now_us: u64) {
+        let mut ended = Vec::new();
+        for (id, watch) in &mut self.watches {
+            let successor_since = watch.current.as_ref().and_then(PySpyChild::sampling_us);
+            for child in &mut watch.outgoing {
+                if successor_since.is_some_and(|since_us| now_us >= since_us + OVERLAP_US) {
+                    let _ = child.stop();
+                }
+                let _ = child.pump();
+            }
+            let mut kept = Vec::new();
+            for child in watch.outgoing.drain(..) {
+                if child.phase() == Phase::Ended { ended.push((*id, child, Role::Replaced)) } else { kept.push(child) }
+            }
+            watch.outgoing = kept;
+            if let Some(child) = &mut watch.current {
+                let asked = child.phase() == Phase::Stopping;
+                let _ = child.pump();
+                if child.phase() == Phase::Ended {
+                    let role = if asked { Role::Replaced } else { Role::Lost };
+                    ended.extend(watch.current.take().map(|child| (*id, child, role)));
+                }
+            }
+        }
+        for (id, child, role) in ended {
+            self.record_ended(id, child, role, now_us);
+        }
+    }
+
+    fn record_ended(&mut self, id: ProcessId, child: PySpyChild, role: Role, now_us: u64) {
+        let sampled = child.sampling_us().is_some();
+        let segment = child.into_segment();
+        if let Some(fault) = &segment.fault {
+            self.notices.say(format!("worker {}: py-spy {fault}", id.pid));
+        }
+        self.append(work::SEGMENTS, &segment);
+        let Some(watch) = self.watches.get_mut(&id) else { return };
+        if watch.over || watch.current.is_some() {
+            return;
+        }
+        if self.procfs.same(id).is_none() {
+            watch.over = true;
+            self.notices.say(format!("worker {} ended", id.pid));
+            self.event(id, What::WorkerGone, now_us);
+        } else if role == Role::Replaced {
+            let rate_hz = watch.rate_hz;
+            self.start_sampler(id, rate_hz);
+        } else if sampled && watch.restarts < MOST_RESTARTS {
+            watch.restarts += 1;
+            let rate_hz = watch.rate_hz;
+            self.event(id, What::SamplerLost, now_us);
+            self.start_sampler(id, rate_hz);
+        } else {
+            watch.over = true;
+            self.event(id, What::SamplerLost, now_us);
+        }
+    }
+
+    /// What is looked at once a second: new workers, new threads, the samplers' cost.
+    fn look_around(&mut self, now_us: u64) {
+        self.clocks.look_for_threads(now_us);
+        if self.orders.workers == Workers::OfProxy {
+            let members = discover::refresh(self.procfs, &self.proxy);
+            if !members.is_empty() {
+                self.proxy.members = members;
+            }
+            let newcomers: Vec<ProcessId> =
+                self.proxy.workers().map(|worker| worker.id).filter(|id| !self.watches.contains_key(id)).collect();
+            for id in newcomers {
+                self.notices.say(format!("worker {} appeared and is sampled from now on", id.pid));
+                self.event(id, What::WorkerJoined, now_us);
+                let _ = self.clocks.watch(id, now_us);
+                self.start_sampler(id, self.orders.rate_hz);
+            }
+        }
+        for (id, _) in self.sampled_workers() {
+            self.govern(id, now_us);
+        }
+    }
+
+    fn govern(&mut self, id: ProcessId, now_us: u64) {
+        let budget = self.orders.budget;
+        let Some(watch) = self.watches.get_mut(&id) else { return };
+        let Some(child) = watch.current.as_ref().filter(|child| child.phase() == Phase::Sampling) else { return };
+        let Ok(stat) = self.procfs.process(child.child().pid()).stat() else { return };
+        let ticks = stat.utime + stat.stime;
+        if watch.cost.since_us == 0 {
+            watch.cost = Cost { since_us: now_us, ticks };
+            return;
+        }
+        let cpu_us = (ticks - watch.cost.ticks) * crate::os::threads::tick_ns() / 1_000;
+        let elapsed_us = now_us - watch.cost.since_us;
+        let cost_percent = (cpu_us as f64 / elapsed_us.max(1) as f64 * 1_000.0).round() / 10.0;
+        let from_hz = watch.rate_hz;
+        match budget.judge(from_hz, cpu_us, elapsed_us) {
+            Advice::GoOn => {}
+            Advice::StepDownTo(to_hz) => {
+                self.notices.say(format!(
+                    "worker {}: sampling cost {cost_percent} % of a core, so the rate goes from {from_hz} to {to_hz} Hz",
+                    id.pid
+                ));
+                self.event(id, What::RateSteppedDown { from_hz, to_hz, cost_percent }, now_us);
+                self.replace_sampler(id, to_hz, now_us);
+            }
+            Advice::Detach => {
+                self.notices.warn(format!(
+                    "worker {}: even {from_hz} Hz cost {cost_percent} % of a core; the sampler was taken off",
+                    id.pid
+                ));
+                self.event(id, What::Detached { cost_percent }, now_us);
+                if let Some(watch) = self.watches.get_mut(&id) {
+                    watch.over = true;
+                    let _ = watch.current.as_mut().map(PySpyChild::stop);
+                }
+            }
+        }
+    }
+
+    /// Brings what the clocks recorded to safety, and looks whether a worker was left stopped.
+    fn end_slice(&mut self, slice: Slice) {
+        self.clocks.read_totals();
+        for record in self.clocks.take() {
+            self.append(work::CLOCKS, &record);
+        }
+        self.append(work::SLICES, &slice);
+        self.notices.detail(format!("slice of {:.1} s ended", (slice.to_us - slice.from_us) as f64 / 1e6));
+        let stopped = self.watches.keys().filter(|id| {
+            let state = self.procfs.same(**id).and_then(|process| process.stat().ok()?.state().ok());
+            matches!(state, Some(ProcState::Stopped))
+                || (state == Some(ProcState::Tracing) && self.orders.sampling == Sampling::Nonblocking)
+        });
+        for id in stopped.copied().collect::<Vec<_>>() {
+            self.notices.warn(format!("worker {} is stopped; if nobody meant that: kill -CONT {}", id.pid, id.pid));
+            self.event(id, What::WorkerStopped, slice.to_us);
+        }
+    }
+
+    fn stop_samplers(&mut self) {
+        for watch in self.watches.values_mut() {
+            watch.over = true;
+            for child in watch.current.iter_mut().chain(&mut watch.outgoing) {
+                let _ = child.stop();
+            }
+        }
+        let running = |watch: &Watch| watch.current.is_some() || !watch.outgoing.is_empty();
+        while self.watches.values().any(running) {
+            self.wait(20_000);
+            let now_us = self.now_us();
+            self.pump_samplers(now_us);
+        }
+    }
+
+    fn tell_progress(&self, elapsed_us: u64) {
+        let elapsed = Duration::from_micros(elapsed_us);
+        let total = self.orders.duration;
+        let workers = self.sampled_workers().len();
+        let plural = if workers == 1 { "worker" } else { "workers" };
+        let label = format!("{}/{} s, {workers} {plural}", elapsed.as_secs(), total.as_secs());
+        self.notices.progress(elapsed.as_secs_f64() / total.as_secs_f64(), &label);
+        if elapsed.as_secs() > 0 && elapsed.as_secs().is_multiple_of(10) {
+            self.notices.milestone(&format!("sampled {label}"));
+        }
+    }
+
+    fn event(&mut self, process: ProcessId, what: What, at_us: u64) {
+        self.append(work::EVENTS, &Event { at_us, process, what });
+    }
+
+    fn append(&mut self, file: &str, record: &impl serde::Serialize) {
+        if let Err(error) = self.work.append(file, record) {
+            self.note_write_fault(&error);
+        }
+    }
+
+    fn note_write_fault(&mut self, error: &io::Error) {
+        if self.write_fault.is_none() {
+            self.notices.warn(format!("cannot write to {}: {error}", self.work.dir().display()));
+            self.write_fault = Some(error.to_string());
+        }
+    }
+
+    fn now_us(&self) -> u64 {
+        monotonic_us().saturating_sub(self.epoch_us)
+    }
+
+    /// `CLOCK_MONOTONIC` at the zero of all times in the records.
+    pub fn epoch_us(&self) -> u64 {
+        self.epoch_us
+    }
+}
+
+/// What an ended sampler had been.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// Asked to go.
+    Replaced,
+    /// Gone by itself.
+    Lost,
+}
