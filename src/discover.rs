@@ -55,7 +55,3 @@ impl Proxy {
     }
 }
 
-/// Stand-in until the room is furnished.
-pub fn refresh(_procfs: &crate::os::proc::Procfs, proxy: &Proxy) -> Vec<Member> {
-    proxy.members.clone()
-}

@@ -1,8 +1,10 @@
 //! The edge to Linux: `/proc`, children, signals, clocks. The only room with system calls and `unsafe`.
 
+pub mod attach;
 pub mod child;
 pub mod clock;
 pub mod proc;
 pub mod root;
 pub mod signals;
 pub mod threads;
+pub mod usage;

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::os::proc::ProcessId;
 use crate::redact::Raw;
+use crate::sample::Sampler;
 use crate::sample::clocks::{ProcessRecord, Stretch, ThreadRecord};
 use crate::sample::profile::{Place, Profile, Sample, Thread};
 use crate::sample::pyspy::Segment;
@@ -43,14 +44,24 @@ struct Timeline {
     threads: HashMap<i32, (Option<Raw>, Vec<Piece>)>,
 }
 
+/// The profile, and what each sampler contributed.
+pub struct Joined {
+    /// Stacks weighed with CPU time.
+    pub profile: Profile<Raw>,
+    /// In the order in which they were started.
+    pub samplers: Vec<Sampler>,
+}
+
 /// Makes the profile.
-pub fn join(records: &[ProcessRecord], mut traces: Vec<Traced>) -> Profile<Raw> {
+pub fn join(records: &[ProcessRecord], mut traces: Vec<Traced>) -> Joined {
     traces.sort_by_key(|traced| traced.segment.spawned_us);
     let mut stacks = Stacks::default();
     let mut timelines: BTreeMap<ProcessId, Timeline> = BTreeMap::new();
-    for traced in &traces {
-        let trace = trace::read(&traced.json, &mut stacks);
-        timelines.entry(traced.segment.process).or_default().add(&traced.segment, trace);
+    let mut samplers = Vec::new();
+    for Traced { segment, json } in traces {
+        let trace = trace::read(&json, &mut stacks);
+        samplers.push(sampler_of(&segment, &trace, json.is_empty()));
+        timelines.entry(segment.process).or_default().add(&segment, trace);
     }
     let frames = stacks.frames.into_items();
     let nodes = stacks.nodes.into_items();
@@ -67,16 +78,37 @@ pub fn join(records: &[ProcessRecord], mut traces: Vec<Traced>) -> Profile<Raw> 
     }
     let Dealer { threads, mut samples, .. } = dealer;
     samples.sort_by_key(|sample| (sample.at_us, sample.thread));
-    Profile { frames, stacks: nodes, threads, samples }
+    Joined { profile: Profile { frames, stacks: nodes, threads, samples }, samplers }
+}
+
+fn sampler_of(segment: &Segment, trace: &Trace, without_file: bool) -> Sampler {
+    let covered = covered(segment, trace);
+    Sampler {
+        process: segment.process,
+        rate_hz: segment.rate_hz,
+        from_us: covered.map(|covered| covered.0),
+        to_us: covered.map(|covered| covered.1),
+        threads: trace.threads.len() as u32,
+        stacks: segment.stacks,
+        errors: segment.errors,
+        behind: segment.behind,
+        cpu_us: segment.cpu_us,
+        fault: segment.fault.clone(),
+        cut_short: trace.cut_short && !without_file,
+    }
+}
+
+/// First and last sample of a trace, in the capture's time.
+fn covered(segment: &Segment, trace: &Trace) -> Option<(u64, u64)> {
+    let first_us = trace.threads.iter().filter_map(|thread| Some(thread.changes.first()?.0)).min()?;
+    let zero_us = zero_of(segment, trace.last_us);
+    Some((zero_us + first_us, zero_us + trace.last_us))
 }
 
 impl Timeline {
     fn add(&mut self, segment: &Segment, trace: Trace) {
-        let Some(first_us) = trace.threads.iter().filter_map(|thread| Some(thread.changes.first()?.0)).min() else {
-            return;
-        };
-        let zero_us = zero_of(segment, trace.last_us);
-        let (begin_us, end_us) = (zero_us + first_us, zero_us + trace.last_us);
+        let Some((begin_us, end_us)) = covered(segment, &trace) else { return };
+        let zero_us = end_us - trace.last_us;
         // At a hand-over the new sampler's word counts from its first sample on.
         for (_, pieces) in self.threads.values_mut() {
             pieces.retain(|piece| piece.from_us < begin_us);
@@ -305,7 +337,11 @@ mod tests {
             cpu_us: 0,
             fault: None,
         };
-        Traced { segment: Segment { sampling_us: Some(0), ..segment }, json: format!("[{}]", events.join(",")).into() }
+        Traced { segment: Segment { sampling_us: Some(0), ..segment }, json: format!("[{}]", events.joined(",")).into() }
+    }
+
+    fn joined(records: &[ProcessRecord], traces: Vec<Traced>) -> Profile<Raw> {
+        join(records, traces).profile
     }
 
     fn record(tid: i32, stretches: &[(u64, u64, u64)]) -> ProcessRecord {
@@ -340,12 +376,12 @@ mod tests {
     #[test]
     fn cpu_goes_to_the_stack_that_stood_there() {
         let trace = traced(&[(10, "a"), (500, "b")], 1_000);
-        expect(&join(&[record(71, &[(100, 200, 90), (600, 650, 50)])], vec![trace]), &[("a", 90), ("b", 50)]);
+        expect(&joined(&[record(71, &[(100, 200, 90), (600, 650, 50)])], vec![trace]), &[("a", 90), ("b", 50)]);
     }
 
     #[test]
     fn a_thread_that_did_not_run_weighs_nothing_whatever_stack_it_shows() {
-        let profile = join(&[record(71, &[])], vec![traced(&[(10, "a")], 1_000)]);
+        let profile = joined(&[record(71, &[])], vec![traced(&[(10, "a")], 1_000)]);
         expect(&profile, &[]);
         assert_eq!(profile.samples.len(), 1, "but where it stood is told");
     }
@@ -354,32 +390,32 @@ mod tests {
     fn a_change_lies_half_a_gap_before_it_was_seen() {
         let trace = traced(&[(10, "a"), (500, "b")], 1_000);
         // At 100 Hz the mean gap is 10 ms: b began at 495 on average.
-        expect(&join(&[record(71, &[(490, 500, 10)])], vec![trace]), &[("a", 5), ("b", 5)]);
+        expect(&joined(&[record(71, &[(490, 500, 10)])], vec![trace]), &[("a", 5), ("b", 5)]);
     }
 
     #[test]
     fn what_a_thread_slept_it_slept_in_its_wait() {
         let trace = traced(&[(10, "run"), (105, "a"), (205, "run")], 1_000);
-        expect(&join(&[record(71, &[(0, 300, 100)])], vec![trace]), &[("a", 100)]);
+        expect(&joined(&[record(71, &[(0, 300, 100)])], vec![trace]), &[("a", 100)]);
     }
 
     #[test]
     fn a_wait_that_took_more_than_the_rest_is_told() {
         let trace = traced(&[(10, "run"), (105, "a"), (205, "run")], 1_000);
-        expect(&join(&[record(71, &[(0, 300, 260)])], vec![trace]), &[("a", 100), ("run", 160)]);
+        expect(&joined(&[record(71, &[(0, 300, 260)])], vec![trace]), &[("a", 100), ("run", 160)]);
     }
 
     #[test]
     fn a_thread_that_python_does_not_know_is_native() {
-        expect(&join(&[record(99, &[(100, 200, 7)])], vec![traced(&[(10, "a")], 1_000)]), &[("[native]", 7)]);
+        expect(&joined(&[record(99, &[(100, 200, 7)])], vec![traced(&[(10, "a")], 1_000)]), &[("[native]", 7)]);
     }
 
     #[test]
     fn cpu_without_a_sampler_keeps_its_weight_under_a_name_of_its_own() {
         let trace = traced(&[(10, "a")], 200);
         let record = record(71, &[(100, 150, 50), (210, 220, 10), (700, 800, 100)]);
-        expect(&join(&[record], vec![trace]), &[("a", 60), ("[not sampled]", 100)]);
-        expect(&join(&[self::record(71, &[(100, 200, 7)])], vec![]), &[("[not sampled]", 7)]);
+        expect(&joined(&[record], vec![trace]), &[("a", 60), ("[not sampled]", 100)]);
+        expect(&joined(&[self::record(71, &[(100, 200, 7)])], vec![]), &[("[not sampled]", 7)]);
     }
 
     #[test]
@@ -388,7 +424,7 @@ mod tests {
         second.segment.spawned_us = 400_000;
         second.segment.sampling_us = Some(420_000);
         second.segment.stopped_us = Some(900_000);
-        let profile = join(&[record(71, &[(300, 350, 50), (420, 520, 100)])], vec![second, traced(&[(10, "a")], 460)]);
+        let profile = joined(&[record(71, &[(300, 350, 50), (420, 520, 100)])], vec![second, traced(&[(10, "a")], 460)]);
         expect(&profile, &[("a", 50), ("b", 100)]);
     }
 

@@ -62,3 +62,45 @@ pub enum What {
     /// The worker was found stopped after a slice.
     WorkerStopped,
 }
+
+/// One run of a sampler on one worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sampler {
+    /// The worker.
+    pub process: ProcessId,
+    /// Samples a second asked for.
+    pub rate_hz: u32,
+    /// First sample.
+    pub from_us: Option<u64>,
+    /// Last sample.
+    pub to_us: Option<u64>,
+    /// Threads with Python stacks.
+    pub threads: u32,
+    /// Thread stacks it kept.
+    pub stacks: Option<u64>,
+    /// Samples it lost to an error.
+    pub errors: Option<u64>,
+    /// How often it complained of being behind.
+    pub behind: u32,
+    /// Its CPU time.
+    pub cpu_us: u64,
+    /// Why it is of no or little use.
+    pub fault: Option<String>,
+    /// True where its file ended too early.
+    pub cut_short: bool,
+}
+
+/// The capture's own process while it sampled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnCost {
+    /// CPU time, without the samplers'.
+    pub cpu_us: u64,
+    /// Over this time.
+    pub elapsed_us: u64,
+    /// Most memory it had resident.
+    pub peak_rss_bytes: u64,
+    /// Readings of the clocks that came later than one whole interval.
+    pub late_readings: u64,
+    /// All readings.
+    pub readings: u64,
+}

@@ -18,10 +18,11 @@ use crate::notice::Notices;
 use crate::os::clock::monotonic_us;
 use crate::os::proc::{ProcessId, Procfs};
 use crate::os::signals::{Interrupt, Interrupts};
+use crate::os::usage::{own_cpu_us, peak_rss_bytes};
 use crate::sample::clocks::Clocks;
 use crate::sample::governor::{Advice, Budget};
 use crate::sample::pyspy::{Phase, PySpy, PySpyChild, Sampling, SegmentOrder};
-use crate::sample::{Event, Slice, What};
+use crate::sample::{Event, OwnCost, Slice, What};
 
 /// How often workers, threads and costs are looked at.
 const LOOK_EVERY_US: u64 = 1_000_000;
@@ -61,8 +62,12 @@ pub enum Workers {
 pub struct Ended {
     /// The signal that ended it early.
     pub interrupt: Option<Interrupt>,
-    /// Bytes of records that could not be written: the first error's text.
+    /// Why records could not be written to the work folder, if so.
     pub write_fault: Option<String>,
+    /// What it took from the machine.
+    pub own: Option<OwnCost>,
+    /// `CLOCK_MONOTONIC` when the last sample was taken.
+    pub last_sample_us: u64,
 }
 
 /// Samples the workers of a proxy until the time is over, a signal comes or no worker is left.
@@ -78,6 +83,9 @@ pub struct Session<'a> {
     clocks: Clocks,
     watches: BTreeMap<ProcessId, Watch>,
     files: u32,
+    readings: u64,
+    late_readings: u64,
+    last_reading_us: u64,
     write_fault: Option<String>,
 }
 
@@ -120,6 +128,9 @@ impl<'a> Session<'a> {
             clocks: Clocks::new(procfs.clone()),
             watches: BTreeMap::new(),
             files: 0,
+            readings: 0,
+            late_readings: 0,
+            last_reading_us: 0,
             write_fault: None,
         }
     }
@@ -135,9 +146,18 @@ impl<'a> Session<'a> {
         for id in self.watches.keys().copied().collect::<Vec<_>>() {
             let _ = self.clocks.watch(id, begin_us);
         }
+        let own_before_us = own_cpu_us();
         let interrupt = self.sample_slices(begin_us, interrupts);
+        let last_sample_us = monotonic_us();
+        let own = OwnCost {
+            cpu_us: own_cpu_us() - own_before_us,
+            elapsed_us: self.now_us() - begin_us,
+            peak_rss_bytes: peak_rss_bytes().unwrap_or(0),
+            late_readings: self.late_readings,
+            readings: self.readings,
+        };
         self.stop_samplers();
-        Ended { interrupt, write_fault: self.write_fault }
+        Ended { interrupt, write_fault: self.write_fault, own: Some(own), last_sample_us }
     }
 
     fn sample_slices(&mut self, begin_us: u64, interrupts: &Interrupts) -> Option<Interrupt> {
@@ -148,7 +168,7 @@ impl<'a> Session<'a> {
         let interrupt = loop {
             self.wait_for_tick();
             let now_us = self.now_us();
-            self.clocks.read(now_us);
+            self.read_clocks(now_us);
             self.pump_samplers(now_us);
             if let Some(interrupt) = interrupts.requested() {
                 break Some(interrupt);
@@ -183,6 +203,15 @@ impl<'a> Session<'a> {
     fn wait_for_tick(&self) {
         let mean_us = 1_000_000 / u64::from(self.orders.rate_hz.max(1));
         self.wait(mean_us / 2 + fastrand::u64(0..=mean_us));
+    }
+
+    fn read_clocks(&mut self, now_us: u64) {
+        let interval_us = 1_000_000 / u64::from(self.orders.rate_hz.max(1));
+        self.readings += 1;
+        // Waits last one and a half intervals at most.
+        self.late_readings += u64::from(self.readings > 1 && now_us > self.last_reading_us + 5 * interval_us / 2);
+        self.last_reading_us = now_us;
+        self.clocks.read(now_us);
     }
 
     fn wait(&self, us: u64) {
@@ -442,11 +471,6 @@ impl<'a> Session<'a> {
 
     fn now_us(&self) -> u64 {
         monotonic_us().saturating_sub(self.epoch_us)
-    }
-
-    /// `CLOCK_MONOTONIC` at the zero of all times in the records.
-    pub fn epoch_us(&self) -> u64 {
-        self.epoch_us
     }
 }
 

@@ -1,0 +1,124 @@
+//! What can be typed. The doc comments are the help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Listed at the end of the help.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  complete                        5  not permitted or not equipped to attach
+  1  internal fault                  6  attached, but nothing was sampled
+  2  the command line is wrong       7  the output could not be written
+  3  bundle written, but partial   130  interrupted (SIGINT), bundle finished
+  4  no worker found               143  terminated (SIGTERM), bundle finished
+
+Standard output carries the result alone: the bundle's path, the JSON, or the tarball.";
+
+/// Captures the CPU spike of a LiteLLM proxy: stacks of every worker, flamegraphs and the environment, in one
+/// tarball without secrets, ready to attach to a ticket.
+#[derive(Debug, Parser)]
+#[command(name = "capture", version, after_help = EXIT_CODES, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do; without a command, capture now.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to capture.
+    #[command(flatten)]
+    pub capture: CaptureArgs,
+}
+
+/// The other commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a (partial) bundle of the work folder that a killed capture left behind.
+    Pack(PackArgs),
+    /// Show what a bundle says.
+    Inspect(InspectArgs),
+}
+
+/// How to capture.
+#[derive(Debug, Args)]
+pub struct CaptureArgs {
+    /// The supervisor or any worker; its whole proxy is meant. Without it LiteLLM is found by itself.
+    #[arg(long, value_name = "PID", env = "CAPTURE_PID", value_delimiter = ',')]
+    pub pid: Vec<i32>,
+    /// Capture just the processes named by --pid, not their proxy.
+    #[arg(long, requires = "pid", env = "CAPTURE_ONLY")]
+    pub only: bool,
+    /// How long to sample.
+    #[arg(long, value_name = "TIME", default_value = "30s", env = "CAPTURE_DURATION")]
+    pub duration: String,
+    /// Stacks are brought to safety after each slice of this length.
+    #[arg(long, value_name = "TIME", default_value = "10s", env = "CAPTURE_SLICE")]
+    pub slice: String,
+    /// Samples a second, at most; fewer are taken when the budget requires it.
+    #[arg(long, value_name = "HZ", default_value_t = 100, env = "CAPTURE_RATE", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub rate: u32,
+    /// What sampling may cost, as a share of one core for each worker.
+    #[arg(long, value_name = "PERCENT", default_value = "5%", env = "CAPTURE_MAX_OVERHEAD")]
+    pub max_overhead: String,
+    /// Stop a worker for each sample: exact stacks, but every request waits.
+    #[arg(long, env = "CAPTURE_BLOCKING")]
+    pub blocking: bool,
+    /// The py-spy to use. Default: beside this program, on PATH, in the target's environment.
+    #[arg(long, value_name = "PATH", env = "CAPTURE_PY_SPY")]
+    pub py_spy: Option<PathBuf>,
+    /// LiteLLM's config file, where the process does not tell.
+    #[arg(long, value_name = "FILE", env = "CAPTURE_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Where the result goes.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Where the result goes and how it is told.
+#[derive(Debug, Args)]
+pub struct OutputArgs {
+    /// The bundle: a file, a folder (DIR/) for a file with a name of its own, or - for standard output.
+    #[arg(short, long, value_name = "PATH", default_value = "./", env = "CAPTURE_OUTPUT")]
+    pub output: PathBuf,
+    /// Print the result as JSON on standard output.
+    #[arg(long, env = "CAPTURE_JSON")]
+    pub json: bool,
+    /// Say nothing but warnings and failures.
+    #[arg(short, long, conflicts_with = "verbose", env = "CAPTURE_QUIET")]
+    pub quiet: bool,
+    /// Tell every step.
+    #[arg(short, long, env = "CAPTURE_VERBOSE")]
+    pub verbose: bool,
+}
+
+/// What to pack.
+#[derive(Debug, Args)]
+pub struct PackArgs {
+    /// The work folder: .litellm-cpu-HOST-TIME.work
+    pub dir: PathBuf,
+    /// Where the result goes.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// What to show.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The bundle.
+    pub bundle: PathBuf,
+    /// Check every file against the manifest.
+    #[arg(long)]
+    pub verify: bool,
+    /// Print manifest and summary as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_holds_together() {
+        Cli::command().debug_assert();
+    }
+}

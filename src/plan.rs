@@ -1,0 +1,237 @@
+//! From what was typed to what will be done: typed, checked, and free of the command line's own types.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use crate::cli::{CaptureArgs, InspectArgs, OutputArgs, PackArgs};
+use crate::error::Failure;
+use crate::notice::Loudness;
+use crate::sample::governor::Budget;
+use crate::sample::pyspy::Sampling;
+use crate::sample::session::{Orders, Workers};
+
+/// A slice shorter than this spends more on attaching than on sampling.
+const SHORTEST_SLICE: Duration = Duration::from_secs(1);
+/// A profile of an hour says no more than one of a minute, and grows beyond what a ticket takes.
+const LONGEST_DURATION: Duration = Duration::from_secs(3600);
+
+/// A capture to be made.
+#[derive(Debug, Clone)]
+pub struct CapturePlan {
+    /// Pids named; empty for whatever LiteLLM runs here.
+    pub pids: Vec<i32>,
+    /// How to sample.
+    pub orders: Orders,
+    /// The py-spy named.
+    pub py_spy: Option<PathBuf>,
+    /// The config file named.
+    pub config: Option<PathBuf>,
+    /// Where the result goes.
+    pub output: OutputPlan,
+}
+
+/// Where the result goes and how it is told.
+#[derive(Debug, Clone)]
+pub struct OutputPlan {
+    /// Where the bundle goes.
+    pub destination: Destination,
+    /// What standard output carries.
+    pub result: ResultForm,
+    /// How much is said on standard error.
+    pub loudness: Loudness,
+}
+
+/// Where a bundle goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// Standard output.
+    Stdout,
+    /// A folder; the file's name is chosen.
+    Folder(PathBuf),
+    /// Just this file.
+    File(PathBuf),
+}
+
+impl Destination {
+    /// The folder that the work folder stands in.
+    pub fn work_parent(&self) -> PathBuf {
+        match self {
+            Self::Stdout => std::env::temp_dir(),
+            Self::Folder(folder) => folder.clone(),
+            Self::File(file) => match file.parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+                _ => PathBuf::from("."),
+            },
+        }
+    }
+
+    /// For messages.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Stdout => "standard output".to_owned(),
+            Self::Folder(path) | Self::File(path) => path.display().to_string(),
+        }
+    }
+}
+
+/// What standard output carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResultForm {
+    /// The bundle's path.
+    Path,
+    /// The result as JSON.
+    Json,
+}
+
+/// A work folder to be packed.
+#[derive(Debug, Clone)]
+pub struct PackPlan {
+    /// The folder.
+    pub dir: PathBuf,
+    /// Where the result goes.
+    pub output: OutputPlan,
+}
+
+/// A bundle to be shown.
+#[derive(Debug, Clone)]
+pub struct InspectPlan {
+    /// The bundle.
+    pub bundle: PathBuf,
+    /// Whether its files are checked.
+    pub verify: bool,
+    /// In which form.
+    pub result: ResultForm,
+}
+
+impl TryFrom<CaptureArgs> for CapturePlan {
+    type Error = Failure;
+
+    fn try_from(args: CaptureArgs) -> Result<Self, Failure> {
+        let duration = time("--duration", &args.duration)?;
+        let slice = time("--slice", &args.slice)?;
+        if slice < SHORTEST_SLICE {
+            return Err(usage(format!("a slice of {} is too short", args.slice), "give --slice at least 1s"));
+        }
+        if duration > LONGEST_DURATION {
+            return Err(usage(format!("a capture of {} is too long", args.duration), "give --duration at most 1h"));
+        }
+        if let Some(pid) = args.pid.iter().find(|pid| **pid <= 0) {
+            return Err(usage(format!("{pid} is no pid"), "name a process: capture --pid PID"));
+        }
+        let orders = Orders {
+            duration,
+            slice,
+            rate_hz: args.rate,
+            sampling: if args.blocking { Sampling::Blocking } else { Sampling::Nonblocking },
+            budget: Budget::of_one_core(percent("--max-overhead", &args.max_overhead)? / 100.0),
+            workers: if args.only { Workers::Named } else { Workers::OfProxy },
+        };
+        let output = OutputPlan::try_from(args.output)?;
+        Ok(Self { pids: args.pid, orders, py_spy: args.py_spy, config: args.config, output })
+    }
+}
+
+impl TryFrom<OutputArgs> for OutputPlan {
+    type Error = Failure;
+
+    fn try_from(args: OutputArgs) -> Result<Self, Failure> {
+        let destination = destination(&args.output);
+        if destination == Destination::Stdout {
+            if args.json {
+                return Err(usage("--json and -o - both want standard output".to_owned(), "give -o a file or folder"));
+            }
+            if std::io::stdout().is_terminal() {
+                return Err(usage(
+                    "a tarball on a terminal helps nobody".to_owned(),
+                    "redirect it: capture -o - > bundle.tar.gz",
+                ));
+            }
+        }
+        let loudness = match (args.quiet, args.verbose) {
+            (true, _) => Loudness::Quiet,
+            (_, true) => Loudness::Verbose,
+            _ => Loudness::Normal,
+        };
+        let result = if args.json { ResultForm::Json } else { ResultForm::Path };
+        Ok(Self { destination, result, loudness })
+    }
+}
+
+impl TryFrom<PackArgs> for PackPlan {
+    type Error = Failure;
+
+    fn try_from(args: PackArgs) -> Result<Self, Failure> {
+        Ok(Self { dir: args.dir, output: OutputPlan::try_from(args.output)? })
+    }
+}
+
+impl From<InspectArgs> for InspectPlan {
+    fn from(args: InspectArgs) -> Self {
+        let result = if args.json { ResultForm::Json } else { ResultForm::Path };
+        Self { bundle: args.bundle, verify: args.verify, result }
+    }
+}
+
+fn destination(path: &Path) -> Destination {
+    if path == Path::new("-") {
+        Destination::Stdout
+    } else if path.is_dir() || path.as_os_str().to_string_lossy().ends_with('/') {
+        Destination::Folder(path.to_owned())
+    } else {
+        Destination::File(path.to_owned())
+    }
+}
+
+/// Times have units: `30s`, `2m`, `1m30s`.
+fn time(option: &str, text: &str) -> Result<Duration, Failure> {
+    let parsed = text.parse::<SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
+    parsed.filter(|time| !time.is_zero()).ok_or_else(|| {
+        usage(format!("{option} {text}: not a time"), "give a number with its unit, such as 30s or 2m")
+    })
+}
+
+/// `5%` or `5`.
+fn percent(option: &str, text: &str) -> Result<f64, Failure> {
+    let number = text.strip_suffix('%').unwrap_or(text).trim().parse::<f64>().ok();
+    number.filter(|number| (0.1..=100.0).contains(number)).ok_or_else(|| {
+        usage(format!("{option} {text}: not a share of one core"), "give a percentage from 0.1% to 100%")
+    })
+}
+
+fn usage(what: String, cure: &str) -> Failure {
+    Failure::Usage { what, cure: cure.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(time("--duration", "30s").unwrap(), Duration::from_secs(30));
+        assert_eq!(time("--duration", "1m30s").unwrap(), Duration::from_secs(90));
+        for wrong in ["30", "0s", "-5s", "soon", ""] {
+            assert!(time("--duration", wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn shares_are_percentages() {
+        assert!((percent("--max-overhead", "5%").unwrap() - 5.0).abs() < f64::EPSILON);
+        for wrong in ["0", "101%", "much"] {
+            assert!(percent("--max-overhead", wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_output_has_three_forms() {
+        assert_eq!(destination(Path::new("-")), Destination::Stdout);
+        assert_eq!(destination(Path::new("/tmp")), Destination::Folder("/tmp".into()));
+        assert_eq!(destination(Path::new("new/")), Destination::Folder("new/".into()));
+        assert_eq!(destination(Path::new("x.tar.gz")), Destination::File("x.tar.gz".into()));
+        assert_eq!(Destination::File("x.tar.gz".into()).work_parent(), Path::new("."));
+    }
+}

@@ -1,0 +1,139 @@
+//! Flamegraphs by inferno, with a palette by whose code a frame is, and a legend that says so.
+
+use inferno::flamegraph::color::{BackgroundColor, Color, PaletteMap};
+use inferno::flamegraph::{self, Options, TextTruncateDirection};
+
+use crate::redact::Clean;
+use crate::render::folded::{NATIVE, NOT_SAMPLED};
+use crate::analyse::frames::{Kind, drawn};
+use crate::sample::profile::Profile;
+
+/// Room below the graph for the legend, in pixels.
+const LEGEND_HEIGHT: usize = 30;
+/// Stacks thinner than this share of the width, in percent, cannot be seen and only make the file large.
+const THINNEST_PERCENT: f64 = 0.02;
+
+/// What is written above a graph.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heading {
+    /// What is drawn.
+    pub title: String,
+    /// Duration, CPU-seconds, samples, quality.
+    pub subtitle: String,
+}
+
+/// Colours for every frame of a profile.
+#[derive(Debug)]
+pub struct Palette(PaletteMap);
+
+impl Palette {
+    /// Gives each frame the colour of its kind.
+    pub fn of(profile: &Profile<Clean>) -> Self {
+        let mut map = PaletteMap::default();
+        for frame in &profile.frames {
+            let name = drawn(frame);
+            let colour = shade(colour_of(Kind::of_file(frame.file.as_str())), &name);
+            map.insert(name, colour);
+        }
+        for thread in &profile.threads {
+            map.insert(thread.name.as_str().replace([';', '\n'], ":"), LIGHT);
+            map.insert(format!("worker {}", thread.process.pid), LIGHT);
+        }
+        for name in [NATIVE, NOT_SAMPLED] {
+            map.insert(name, colour_of(Kind::Native));
+        }
+        Self(map)
+    }
+}
+
+/// Draws folded stacks whose weights are microseconds of CPU.
+pub fn draw(folded: &str, heading: &Heading, palette: &Palette) -> std::io::Result<String> {
+    if folded.is_empty() {
+        return Ok(no_cpu(heading));
+    }
+    let mut colours = palette.0.clone();
+    let mut options = Options::default();
+    options.title.clone_from(&heading.title);
+    options.subtitle = Some(heading.subtitle.clone());
+    "CPU-ms".clone_into(&mut options.count_name);
+    "Function".clone_into(&mut options.name_type);
+    options.factor = 0.001;
+    options.min_width = THINNEST_PERCENT;
+    options.text_truncate_direction = TextTruncateDirection::Right;
+    options.bgcolors = Some(BackgroundColor::Flat(Color { r: 255, g: 255, b: 255 }));
+    options.palette_map = Some(&mut colours);
+    options.deterministic = true;
+    let mut svg = Vec::new();
+    flamegraph::from_lines(&mut options, folded.lines(), &mut svg)?;
+    let svg = String::from_utf8(svg).map_err(std::io::Error::other)?;
+    Ok(with_legend(svg))
+}
+
+/// Colours that stay apart for colour-blind eyes (Okabe and Ito's set, lightened so that black text reads well).
+fn colour_of(kind: Kind) -> Color {
+    let (r, g, b) = match kind {
+        Kind::LiteLlm => (240, 178, 62),
+        Kind::User => (232, 112, 82),
+        Kind::Package => (126, 190, 232),
+        Kind::Stdlib => (134, 205, 172),
+        Kind::Native => (178, 178, 178),
+    };
+    Color { r, g, b }
+}
+
+/// Workers and threads: no code, so no strong colour.
+const LIGHT: Color = Color { r: 226, g: 226, b: 226 };
+
+/// The same hue a little lighter or darker, so that neighbours can be told apart; the same name always alike.
+fn shade(colour: Color, name: &str) -> Color {
+    let sum = name.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
+    let change = |channel: u8| channel.saturating_sub((sum % 5 * 5) as u8);
+    Color { r: change(colour.r), g: change(colour.g), b: change(colour.b) }
+}
+
+/// inferno draws no legend, so the picture is made taller and the legend set below.
+fn with_legend(svg: String) -> String {
+    let Some(height) = attribute(&svg, "height=\"") else { return svg };
+    let taller = height + LEGEND_HEIGHT;
+    let head_ends = svg.find("id=\"frames\"").unwrap_or(0);
+    let (head, rest) = svg.split_at(head_ends);
+    let head = head
+        .replacen(&format!("height=\"{height}\""), &format!("height=\"{taller}\""), 2)
+        .replacen(&format!(" {height}\""), &format!(" {taller}\""), 1);
+    let Some(body) = rest.trim_end().strip_suffix("</svg>") else { return svg };
+    format!("{head}{body}{}</svg>\n", legend(height + LEGEND_HEIGHT / 2))
+}
+
+fn legend(y: usize) -> String {
+    let mut out = String::from("<g id=\"legend\">");
+    let mut x = 10;
+    for kind in Kind::ALL {
+        let Color { r, g, b } = colour_of(kind);
+        out.push_str(&format!("<rect x=\"{x}\" y=\"{}\" width=\"12\" height=\"12\" fill=\"rgb({r},{g},{b})\"/>", y - 10));
+        out.push_str(&format!("<text x=\"{}\" y=\"{y}\">{}</text>", x + 17, kind.label()));
+        x += 40 + 7 * kind.label().len();
+    }
+    out.push_str("</g>");
+    out
+}
+
+fn attribute(svg: &str, name: &str) -> Option<usize> {
+    let (_, rest) = svg.split_once(name)?;
+    rest.split_once('"')?.0.parse().ok()
+}
+
+/// inferno refuses to draw nothing; but that there was nothing is a result.
+fn no_cpu(heading: &Heading) -> String {
+    let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    format!(
+        "<?xml version=\"1.0\" standalone=\"no\"?>\n\
+         <svg version=\"1.1\" width=\"1200\" height=\"120\" viewBox=\"0 0 1200 120\" xmlns=\"http://www.w3.org/2000/svg\" \
+         font-family=\"monospace\" font-size=\"12\">\
+         <rect width=\"100%\" height=\"120\" fill=\"white\"/>\
+         <text x=\"600\" y=\"30\" text-anchor=\"middle\" font-size=\"17\">{}</text>\
+         <text x=\"600\" y=\"54\" text-anchor=\"middle\">{}</text>\
+         <text x=\"600\" y=\"90\" text-anchor=\"middle\">No CPU was used: there is nothing to draw.</text></svg>\n",
+        escape(&heading.title),
+        escape(&heading.subtitle),
+    )
+}

@@ -1,0 +1,5 @@
+//! From a clean profile and a verdict to what people look at.
+
+pub mod flamegraph;
+pub mod folded;
+pub mod summary;
