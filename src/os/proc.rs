@@ -59,6 +59,11 @@ impl Procfs {
         (process.id().ok()? == id).then_some(process)
     }
 
+    /// The PID namespace that this tool runs in, such as `pid:[4026531836]`.
+    pub fn own_pid_namespace(&self) -> io::Result<PathBuf> {
+        fs::read_link(self.root.join("self/ns/pid"))
+    }
+
     /// A file of `/proc` itself, such as `cpuinfo`.
     pub fn read(&self, name: &str) -> io::Result<String> {
         fs::read_to_string(self.root.join(name))
@@ -82,6 +87,25 @@ impl Process {
     /// `/proc/PID/status`, parsed.
     pub fn status(&self) -> io::Result<Status> {
         Status::from_read(fs::read(self.dir.join("status"))?.as_slice()).map_err(io::Error::other)
+    }
+
+    /// One line of `/proc/PID/status`, by its name. Sandboxes such as gVisor leave out many, so that the whole of it
+    /// does not parse there.
+    pub fn status_field(&self, name: &str) -> io::Result<Option<String>> {
+        let text = fs::read(self.dir.join("status"))?;
+        let text = String::from_utf8_lossy(&text);
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        Ok(value.map(|value| value.trim().to_owned()))
+    }
+
+    /// The PID namespace of the process, such as `pid:[4026531836]`.
+    pub fn pid_namespace(&self) -> io::Result<PathBuf> {
+        fs::read_link(self.dir.join("ns/pid"))
+    }
+
+    /// `/proc/PID/cgroup`: a line `id:controllers:path` for each hierarchy.
+    pub fn cgroup(&self) -> io::Result<String> {
+        fs::read_to_string(self.dir.join("cgroup"))
     }
 
     /// `/proc/PID/limits`, parsed.
