@@ -51,9 +51,22 @@ impl Clean {
         Self(text)
     }
 
+    /// Clean texts side by side, with words of our own between them.
+    pub fn joined<'a>(parts: impl IntoIterator<Item = &'a Self>, between: &'static str) -> Self {
+        let parts: Vec<&str> = parts.into_iter().map(Self::as_str).collect();
+        Self(parts.join(between))
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// A whole number is a figure, not text of the target's.
+impl From<u64> for Clean {
+    fn from(number: u64) -> Self {
+        Self(number.to_string())
     }
 }
 

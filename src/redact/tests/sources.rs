@@ -1,0 +1,195 @@
+//! Environments and command lines: what is shown of them, and what is learned from them.
+
+use super::*;
+
+mod environments {
+    use super::*;
+
+    #[test]
+    fn settings_are_shown_and_the_rest_is_set() {
+        let vars = pairs(&[
+            ("LITELLM_LOG", "DEBUG"),
+            ("LITELLM_MASTER_KEY", "sk-1234"),
+            ("DATABASE_URL", "postgresql://llm:hunter2hunter2@db/litellm"),
+            ("NUM_WORKERS", "4"),
+            ("STORE_MODEL_IN_DB", "True"),
+            ("SOME_PIN", "1234567890123"),
+            ("FEATURE_KEY", "12345"),
+            ("HOSTNAME", "litellm-7d9f-x2x"),
+            ("TEAM", "secretive people"),
+            ("GOOGLE_JSON", r#"{"type": "service_account", "private_key": "line-of-a-key", "n": 1}"#),
+            (
+                "WORKER_CONFIG",
+                r#"{"model": null, "config": "/app/config.yaml", "detailed_debug": true, "headers": {"x": "y"}}"#,
+            ),
+        ]);
+        let mut redactor = Redactor::new(&Sources { environs: vec![&vars], ..Sources::default() });
+        let clean = redactor.environ("environment/env.json", &vars);
+        assert!(clean.is_sorted_by(|a, b| a.name <= b.name));
+        let table = EnvVar::table(&clean);
+        for (name, shown) in [
+            ("LITELLM_LOG", "DEBUG"),
+            ("LITELLM_MASTER_KEY", "set"),
+            ("DATABASE_URL", "set"),
+            ("NUM_WORKERS", "4"),
+            ("STORE_MODEL_IN_DB", "True"),
+            ("SOME_PIN", "set"),
+            ("FEATURE_KEY", "set"),
+            ("HOSTNAME", "litellm-7d9f-x2x"),
+            ("TEAM", "set"),
+            ("GOOGLE_JSON", r#"{"type":"service_account","private_key":"***secret-field***","n":1}"#),
+            (
+                "WORKER_CONFIG",
+                r#"{"model":null,"config":"/app/config.yaml","detailed_debug":true,"headers":{"x":"***secret-field***"}}"#,
+            ),
+        ] {
+            assert_eq!(table[name], shown, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_stored_environment_reads_back() {
+        let mut redactor = knowing(&[]);
+        let clean = redactor.environ(FILE, &pairs(&[("PORT", "4000"), ("X_TOKEN", "abcdefgh")]));
+        let stored = serde_json::to_string(&clean).unwrap();
+        assert_eq!(stored, r#"[{"name":"PORT","value":"4000"},{"name":"X_TOKEN","value":null}]"#);
+        assert_eq!(serde_json::from_str::<Vec<EnvVar>>(&stored).unwrap(), clean);
+    }
+
+    #[test]
+    fn a_name_can_hold_a_secret_too() {
+        let clean = knowing(&[]).environ(FILE, &pairs(&[("sk-abcdef0123456789", "x")]));
+        assert_eq!(clean[0].name.as_str(), "***api-key***");
+    }
+}
+
+mod command_lines {
+    use super::*;
+
+    #[test]
+    fn plain_arguments_stay_and_values_of_secret_flags_go() {
+        let argv = raws(&[
+            "python3",
+            "-m",
+            "litellm",
+            "--config",
+            "/app/config.yaml",
+            "--port",
+            "4000",
+            "--num_workers=4",
+            "--api_key",
+            "zzzz-yyyy-1",
+            "--api_key=xxxx-wwww-2",
+            "--use_token",
+            "--debug",
+            "--headers",
+            r#"{"Authorization": "q1w2e3r4"}"#,
+            "DB_PASSWORD=short",
+            "--url=https://u:pw@host/x?token=abc",
+            r#"{"api_key": "inner-1234", "n": 2}"#,
+            "--model",
+            "openai/gpt-4o",
+            "-c",
+            "exec env MY_API_KEY=quite-secret litellm",
+        ]);
+        let mut redactor = Redactor::new(&Sources { argvs: vec![&argv], ..Sources::default() });
+        let clean: Vec<String> = redactor.argv(FILE, &argv).iter().map(Clean::to_string).collect();
+        let expected = [
+            "python3",
+            "-m",
+            "litellm",
+            "--config",
+            "/app/config.yaml",
+            "--port",
+            "4000",
+            "--num_workers=4",
+            "--api_key",
+            "***secret-field***",
+            "--api_key=***secret-field***",
+            "--use_token",
+            "--debug",
+            "--headers",
+            "***secret-field***",
+            "DB_PASSWORD=***secret-field***",
+            "--url=https://u:***url-password***@host/x?token=***query***",
+            r#"{"api_key":"***secret-field***","n":2}"#,
+            "--model",
+            "openai/gpt-4o",
+            "-c",
+            "exec env MY_API_KEY=***known-secret*** litellm",
+        ];
+        assert_eq!(clean, expected);
+        for learned in ["zzzz-yyyy-1", "xxxx-wwww-2", "q1w2e3r4", "inner-1234", "quite-secret"] {
+            assert!(redactor.gate().scan(learned.as_bytes()).is_some(), "{learned}");
+        }
+    }
+}
+
+mod learning {
+    use super::*;
+
+    #[test]
+    fn parts_of_a_secret_are_secrets() {
+        let basic = STANDARD.encode("admin:basic-password");
+        let redactor = knowing(&[
+            ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=otel-key-value,authorization=Bearer%20otel-bearer-value"),
+            ("X_AUTHORIZATION", &format!("Basic {basic}")),
+            ("DATABASE_URL", "postgresql://llm:p%40ss-of-db@db:5432/x?sslpassword=ssl-password-1"),
+            ("RAW_URL", "redis://:sl/ash#pass@cache:6379/0"),
+            ("SENTRY_URL", "https://0123456789abcdef@sentry.example/42"),
+            ("SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T0/B0/abcdefghijklmnopqrstuvwx"),
+            (
+                "TLS_PRIVATE_KEY",
+                "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkq\nhkiG9w0BAQEFAASC\n-----END PRIVATE KEY-----",
+            ),
+            ("PLAIN_SETTING", "see sk-shape-of-a-key"),
+        ]);
+        let gate = redactor.gate();
+        for part in [
+            "otel-key-value",
+            "otel-bearer-value",
+            &basic,
+            "basic-password",
+            "p%40ss-of-db",
+            "p@ss-of-db",
+            "ssl-password-1",
+            "sl/ash#pass",
+            "0123456789abcdef",
+            "abcdefghijklmnopqrstuvwx",
+            "MIIEvQIBADANBgkq",
+            "hkiG9w0BAQEFAASC",
+            "sk-shape-of-a-key",
+        ] {
+            assert!(gate.scan(part.as_bytes()).is_some(), "{part}");
+        }
+    }
+
+    #[test]
+    fn a_server_within_a_config_has_secrets_in_its_arguments_and_variables() {
+        let (redactor, _, _) = config_of(
+            "mcp_servers: {x: {args: [run, --api-key, key-of-a-server], env: [{name: X_TOKEN, value: token-of-a-server}]}}",
+        );
+        assert!(redactor.gate().scan(b"key-of-a-server").is_some());
+        assert!(redactor.gate().scan(b"token-of-a-server").is_some());
+    }
+
+    #[test]
+    fn ordinary_words_are_not_searched_for() {
+        let mut redactor = knowing(&[
+            ("DB_PASSWORD", "postgres"),
+            ("ADMIN_SECRET", "true"),
+            ("SHORT_SECRET", "abc1234"),
+            ("PIN_SECRET", "1234567890"),
+            ("KEY_FILE_SECRET", "/var/run/secrets/tls.key"),
+            ("REFERENCE_KEY", "os.environ/OTHER_KEY"),
+            ("MASK_SECRET", "withheld"),
+            ("STAR_SECRET", "**********"),
+            ("AUTH_TOKEN_URL", "https://login.example/oauth/token"),
+            ("NAMESPACE", "litellm-prod"),
+            ("POSTGRES_PASSWORD", "litellm-prod"),
+        ]);
+        let plain = "postgres true abc1234 1234567890 /var/run/secrets/tls.key os.environ/OTHER_KEY withheld ********** \
+                 https://login.example/oauth/token litellm-prod";
+        assert_eq!(text(&mut redactor, plain), plain);
+    }
+}
