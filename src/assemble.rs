@@ -182,7 +182,12 @@ fn clean_files(work: &Work) -> Result<Vec<Artifact>> {
 
 fn versions(artifacts: &[Artifact]) -> String {
     let fingerprint = artifacts.iter().find(|artifact| artifact.name == "environment/fingerprint.json");
-    let fingerprint: Option<Fingerprint<Clean>> = fingerprint.and_then(|file| serde_json::from_slice(&file.bytes).ok());
+    versions_in(fingerprint.map(|file| file.bytes.as_slice()))
+}
+
+/// The versions that a stored fingerprint names.
+pub fn versions_in(fingerprint: Option<&[u8]>) -> String {
+    let fingerprint: Option<Fingerprint<Clean>> = fingerprint.and_then(|bytes| serde_json::from_slice(bytes).ok());
     let (litellm, python) = fingerprint.map_or((None, None), |print| (print.litellm.version, print.python.version));
     summary::versions(litellm.as_ref(), python.as_ref())
 }

@@ -1,10 +1,39 @@
-//! The rooms of `capture` and the way through them.
+//! `capture`: the CPU spike of a LiteLLM proxy, in one tarball that gets the ticket solved.
+//!
+//! Data flows one way, and imports follow it:
+//!
+//! ```text
+//! cli -> plan -> discover -> sample + collect -> redact -> analyse -> render -> bundle
+//! ```
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | [`cli`], [`plan`] | what can be typed, and what it comes to |
+//! | [`run`] | the order of all stages, on one screen |
+//! | [`os`] | the edge to Linux: `/proc` under a root path, children, signals, clocks |
+//! | [`discover`] | which processes are LiteLLM, their role, and why we think so |
+//! | [`sample`] | stacks through py-spy, CPU clocks from the kernel, both joined into a profile |
+//! | [`collect`] | facts about machine, container, interpreter and LiteLLM, or gaps |
+//! | [`redact`] | from raw text to clean text, and the last gate |
+//! | [`environment`] | what was collected, redacted and stored |
+//! | [`assemble`] | from a work folder to the files of a bundle |
+//! | [`analyse`] | from evidence to a verdict; pure |
+//! | [`render`] | flamegraphs, folded stacks, the summary |
+//! | [`bundle`] | work folder, manifest, archive, reading it back |
+//! | [`error`], [`notice`] | failures with their cure and exit code; everything said to the terminal |
 
+pub mod analyse;
+pub mod assemble;
 pub mod bundle;
+pub mod cli;
 pub mod collect;
 pub mod discover;
+pub mod environment;
 pub mod error;
 pub mod notice;
 pub mod os;
+pub mod plan;
 pub mod redact;
+pub mod render;
+pub mod run;
 pub mod sample;

@@ -11,7 +11,7 @@ use crate::error::Failure;
 use crate::notice::Loudness;
 use crate::sample::governor::Budget;
 use crate::sample::pyspy::Sampling;
-use crate::sample::session::{Orders, Workers};
+use crate::sample::session::Orders;
 
 /// A slice shorter than this spends more on attaching than on sampling.
 const SHORTEST_SLICE: Duration = Duration::from_secs(1);
@@ -23,6 +23,8 @@ const LONGEST_DURATION: Duration = Duration::from_secs(3600);
 pub struct CapturePlan {
     /// Pids named; empty for whatever LiteLLM runs here.
     pub pids: Vec<i32>,
+    /// Whether just these are meant, not the rest of their proxy.
+    pub only: bool,
     /// How to sample.
     pub orders: Orders,
     /// The py-spy named.
@@ -127,10 +129,9 @@ impl TryFrom<CaptureArgs> for CapturePlan {
             rate_hz: args.rate,
             sampling: if args.blocking { Sampling::Blocking } else { Sampling::Nonblocking },
             budget: Budget::of_one_core(percent("--max-overhead", &args.max_overhead)? / 100.0),
-            workers: if args.only { Workers::Named } else { Workers::OfProxy },
         };
         let output = OutputPlan::try_from(args.output)?;
-        Ok(Self { pids: args.pid, orders, py_spy: args.py_spy, config: args.config, output })
+        Ok(Self { pids: args.pid, only: args.only, orders, py_spy: args.py_spy, config: args.config, output })
     }
 }
 

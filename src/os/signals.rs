@@ -16,6 +16,14 @@ pub enum Interrupt {
 }
 
 impl Interrupt {
+    /// The signal's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Int => "SIGINT",
+            Self::Term => "SIGTERM",
+        }
+    }
+
     /// The exit code a shell expects: 128 and the signal's number.
     pub fn exit_code(self) -> u8 {
         match self {

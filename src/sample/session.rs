@@ -44,17 +44,6 @@ pub struct Orders {
     pub sampling: Sampling,
     /// What each worker's sampler may cost.
     pub budget: Budget,
-    /// Whether only the workers named are meant, or all of their proxy, also those that come later.
-    pub workers: Workers,
-}
-
-/// Which workers are meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Workers {
-    /// All of the proxy, also those started while the capture runs.
-    OfProxy,
-    /// Those found at the beginning, and no others.
-    Named,
 }
 
 /// Why it ended, and what is needed beside the work folder's records.
@@ -75,7 +64,7 @@ pub struct Ended {
 pub struct Session<'a> {
     orders: &'a Orders,
     py_spy: &'a PySpy,
-    procfs: &'a Procfs,
+    procfs: Procfs,
     work: &'a Work,
     notices: &'a Notices,
     epoch_us: u64,
@@ -120,12 +109,12 @@ impl<'a> Session<'a> {
         Self {
             orders,
             py_spy,
-            procfs,
+            procfs: Procfs::default(),
             work,
             notices,
             epoch_us: monotonic_us(),
-            proxy: Proxy { members: Vec::new(), looks_like_litellm: false },
-            clocks: Clocks::new(procfs.clone()),
+            proxy: proxy.clone(),
+            clocks: Clocks::new(Procfs::default()),
             watches: BTreeMap::new(),
             files: 0,
             readings: 0,
@@ -136,10 +125,9 @@ impl<'a> Session<'a> {
     }
 
     /// Runs it to its end.
-    pub fn run(mut self, proxy: &Proxy, interrupts: &Interrupts) -> Ended {
-        self.proxy = proxy.clone();
-        for worker in proxy.workers() {
-            self.start_sampler(worker.id, self.orders.rate_hz);
+    pub fn run(mut self, interrupts: &Interrupts) -> Ended {
+        for worker in self.proxy.workers().map(|worker| worker.id).collect::<Vec<_>>() {
+            self.start_sampler(worker, self.orders.rate_hz);
         }
         self.wait_until_sampling(interrupts);
         let begin_us = self.now_us();
@@ -349,19 +337,17 @@ impl<'a> Session<'a> {
     /// What is looked at once a second: new workers, new threads, the samplers' cost.
     fn look_around(&mut self, now_us: u64) {
         self.clocks.look_for_threads(now_us);
-        if self.orders.workers == Workers::OfProxy {
-            let members = discover::refresh(self.procfs, &self.proxy);
-            if !members.is_empty() {
-                self.proxy.members = members;
-            }
-            let newcomers: Vec<ProcessId> =
-                self.proxy.workers().map(|worker| worker.id).filter(|id| !self.watches.contains_key(id)).collect();
-            for id in newcomers {
-                self.notices.say(format!("worker {} appeared and is sampled from now on", id.pid));
-                self.event(id, What::WorkerJoined, now_us);
-                let _ = self.clocks.watch(id, now_us);
-                self.start_sampler(id, self.orders.rate_hz);
-            }
+        let members = discover::refresh(&self.procfs, &self.proxy);
+        if !members.is_empty() {
+            self.proxy.members = members;
+        }
+        let newcomers: Vec<ProcessId> =
+            self.proxy.workers().map(|worker| worker.id).filter(|id| !self.watches.contains_key(id)).collect();
+        for id in newcomers {
+            self.notices.say(format!("worker {} appeared and is sampled from now on", id.pid));
+            self.event(id, What::WorkerJoined, now_us);
+            let _ = self.clocks.watch(id, now_us);
+            self.start_sampler(id, self.orders.rate_hz);
         }
         for (id, _) in self.sampled_workers() {
             self.govern(id, now_us);

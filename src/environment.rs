@@ -1,0 +1,103 @@
+//! What was collected, redacted and laid into the work folder as the bundle's `environment/`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io;
+
+use serde::Serialize;
+
+use crate::bundle::work::{CLEAN, Work};
+use crate::collect::fingerprint::Fingerprint;
+use crate::collect::{Cleaner, Collected, Gap};
+use crate::redact::{Clean, EnvVar, Raw, Redactor, Sources};
+
+/// The bundle's files.
+const FINGERPRINT: &str = "environment/fingerprint.json";
+const PACKAGES: &str = "environment/packages.txt";
+const ENV: &str = "environment/env.json";
+const CONFIG: &str = "environment/config.redacted.yaml";
+
+/// A redactor that knows every secret the collected facts hold.
+pub fn redactor_for(collected: &Collected, own_arguments: &[Raw]) -> Redactor {
+    let mut sources = Sources::default();
+    sources.environs.extend(collected.environs.iter().map(|environ| environ.vars.as_slice()));
+    sources.argvs.extend(collected.fingerprint.processes.iter().map(|process| process.argv.as_slice()));
+    sources.argvs.push(own_arguments);
+    sources.configs.extend(collected.config.iter().map(|config| &config.text));
+    Redactor::new(&sources)
+}
+
+/// Writes the files; what cannot be shown becomes a gap.
+pub fn store(work: &Work, redactor: &mut Redactor, collected: &Collected, gaps: &mut Vec<Gap>) -> io::Result<()> {
+    let fingerprint = collected.fingerprint.map(&mut ForFile { redactor, file: FINGERPRINT });
+    write(work, FINGERPRINT, &pretty(&fingerprint)?)?;
+    write(work, PACKAGES, packages(&fingerprint).as_bytes())?;
+    write(work, ENV, &pretty(&environments(redactor, collected))?)?;
+    if let Some(config) = &collected.config {
+        match redactor.config(CONFIG, &config.text) {
+            Ok(yaml) => write(work, CONFIG, yaml.as_str().as_bytes())?,
+            Err(unreadable) => gaps.push(Gap::new(
+                "the config file",
+                format!("it is not YAML that can be redacted: {}", unreadable.why),
+                "mend the file, or add its relevant parts to the ticket by hand",
+            )),
+        }
+    }
+    Ok(())
+}
+
+fn write(work: &Work, name: &str, bytes: &[u8]) -> io::Result<()> {
+    work.write(&format!("{CLEAN}/{name}"), bytes)
+}
+
+fn packages(fingerprint: &Fingerprint<Clean>) -> String {
+    let mut text = String::new();
+    for package in &fingerprint.python.packages {
+        let _ = writeln!(text, "{}=={}", package.name, package.version);
+    }
+    text
+}
+
+/// Processes that were started with the same environment share an entry.
+#[derive(Debug, Serialize)]
+struct SharedEnviron {
+    pids: Vec<i32>,
+    /// Name to value, or to `set` where the value is withheld.
+    variables: BTreeMap<String, String>,
+}
+
+fn environments(redactor: &mut Redactor, collected: &Collected) -> Vec<SharedEnviron> {
+    let mut shared: Vec<SharedEnviron> = Vec::new();
+    for environ in &collected.environs {
+        let clean: Vec<EnvVar> = redactor.environ(ENV, &environ.vars);
+        let variables: BTreeMap<String, String> =
+            EnvVar::table(&clean).into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        match shared.iter_mut().find(|entry| entry.variables == variables) {
+            Some(entry) => entry.pids.push(environ.pid),
+            None => shared.push(SharedEnviron { pids: vec![environ.pid], variables }),
+        }
+    }
+    shared
+}
+
+fn pretty(value: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec_pretty(value)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// The redactor, with the file its counts are for.
+struct ForFile<'a> {
+    redactor: &'a mut Redactor,
+    file: &'static str,
+}
+
+impl Cleaner<Raw, Clean> for ForFile<'_> {
+    fn text(&mut self, text: &Raw) -> Clean {
+        self.redactor.text(self.file, text)
+    }
+
+    fn argv(&mut self, argv: &[Raw]) -> Vec<Clean> {
+        self.redactor.argv(self.file, argv)
+    }
+}
