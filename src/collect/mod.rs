@@ -51,14 +51,15 @@ impl Gap {
 
     /// The gap that a failed read leaves, with the cure that fits the failure.
     fn unread(what: impl Into<String>, error: &io::Error) -> Self {
-        let (why, cure) = match error.kind() {
-            io::ErrorKind::PermissionDenied => {
-                ("permission denied", "run capture as the user that owns the process, or as root")
+        let as_owner = "run capture as the user that owns the process, or as root";
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => Self::new(what, "permission denied", as_owner),
+            io::ErrorKind::NotFound => {
+                Self::new(what, "not there; the process may have ended", "capture again while it runs")
             }
-            io::ErrorKind::NotFound => ("not there; the process may have ended", "capture again while it runs"),
-            _ => ("it cannot be read", "capture again; if it persists, report it"),
-        };
-        Self::new(what, format!("{why} ({})", error.kind()), cure)
+            // The kind alone: a message could carry what was read.
+            kind => Self::new(what, format!("reading it failed: {kind}"), "capture again, or note it in the ticket"),
+        }
     }
 }
 
@@ -118,7 +119,7 @@ pub fn collect(procfs: &Procfs, cgroups: &CgroupRoot, proxy: &Proxy, options: &C
 
     let processes = steps.run("the processes", |gaps| processes::collect(procfs, &subject, gaps));
     let host = steps.run("the host", |gaps| host::collect(procfs, &subject, gaps));
-    let cgroup = steps.run("the cgroup", |gaps| cgroup::collect(cgroups, &subject, gaps));
+    let cgroup = steps.run("the cgroup", |gaps| cgroup::collect(procfs, cgroups, &subject, gaps));
     let container = steps.run("the container", |gaps| container::collect(procfs, &subject, gaps));
     let mut python = steps.run("the interpreter", |gaps| python::collect(&subject, gaps));
     let ends = steps.ends;
@@ -126,6 +127,7 @@ pub fn collect(procfs: &Procfs, cgroups: &CgroupRoot, proxy: &Proxy, options: &C
     let mut litellm = steps.run("LiteLLM's settings", |gaps| litellm::collect(&subject, &python, gaps));
     let config = steps.run("the config file", |gaps| config(&subject, &litellm, options, gaps));
     if let Some(config) = &config {
+        litellm.config_path.get_or_insert_with(|| config.path.clone());
         litellm.config_modified_utc.clone_from(&config.modified_utc);
     }
 
@@ -153,13 +155,14 @@ impl Steps<'_> {
     }
 }
 
-/// The config file that the user named, else the one in use.
+/// The config file that the user named, else the one in use. LiteLLM also runs without one, which is no gap.
 fn config(
     subject: &Subject<'_>,
     litellm: &fingerprint::LiteLlm<Raw>,
     options: &CollectOptions<'_>,
     gaps: &mut Vec<Gap>,
 ) -> Option<ConfigFile> {
+    gaps.extend(litellm::config_elsewhere(subject));
     let read = match (options.config, &litellm.config_path) {
         (Some(path), _) => {
             let name = Raw::from_bytes(path.as_os_str().as_encoded_bytes());
@@ -175,20 +178,10 @@ fn config(
             file.and_then(|file| config_file(name, file))
         }
         (None, Some(path)) => subject.open(Path::new(path.expose())).and_then(|file| config_file(path.clone(), file)),
-        (None, None) => {
-            gaps.push(Gap::new(
-                "the config file",
-                "none is named by an argument or the environment; the configuration may be in the database or in a \
-                 bucket (STORE_MODEL_IN_DB, LITELLM_CONFIG_BUCKET_NAME)",
-                "name it with --config FILE",
-            ));
-            return None;
-        }
+        (None, None) => return None,
     };
     read.inspect_err(|error| {
-        let mut gap = Gap::unread("the config file", error);
-        gap.cure.push_str(", or name a copy with --config FILE");
-        gaps.push(gap);
+        gaps.push(Gap { cure: "name a copy of it with --config FILE".into(), ..Gap::unread("the config file", error) });
     })
     .ok()
 }
