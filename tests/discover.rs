@@ -4,6 +4,7 @@ mod support;
 
 use litellm_capture::discover::{DiscoverError, Member, Proxy, Role, Scope, Target, find, refresh};
 use litellm_capture::os::proc::Procfs;
+use proptest::prelude::*;
 use support::fixture_proc::{Fixture, FixtureProc};
 
 const SPAWN: [&str; 5] = [
@@ -38,7 +39,7 @@ fn the_proxy(fixture: &FixtureProc) -> Proxy {
     assert_eq!(proxy.scope, Scope::Whole);
     for member in &proxy.members {
         let by_pid = find(&procfs, Target::Pids(&[member.id.pid])).expect("a member");
-        assert_eq!(by_pid, [proxy.clone()], "by pid {}", member.id.pid);
+        assert_eq!(by_pid, std::slice::from_ref(&proxy), "by pid {}", member.id.pid);
     }
     proxy
 }
@@ -68,6 +69,7 @@ fn uvicorn_spawns_workers_whose_command_line_says_nothing() {
     for argv in [
         &["/app/.venv/bin/python3", "/app/.venv/bin/litellm", "--num_workers", "2"][..],
         &["/app/.venv/bin/python3", "/app/.venv/bin/uvicorn", "litellm.proxy.proxy_server:app", "--workers", "2"],
+        &["/app/.venv/bin/python3", "/app/.venv/bin/litellm", "--reload", "--num_workers", "1"],
         // The number may come from the environment.
         &["/app/.venv/bin/python3", "/app/.venv/bin/litellm"],
     ] {
@@ -116,10 +118,10 @@ fn a_fork_that_is_about_to_become_another_program_is_no_worker() {
     assert_eq!(roles(&proxy), [(10, Role::Worker), (12, Role::Other)]);
 
     // One that stays is a worker after all, whatever the server is.
-    let other = Fixture { start_ticks: 90_500, ..process(13, 1, &["sh"]) };
-    let settled = Fixture { start_ticks: 90_000, ..process(12, 10, &argv) };
-    let proxy = the_proxy(&FixtureProc::with(&[process(10, 1, &argv), settled, other]));
-    assert_eq!(roles(&proxy), [(10, Role::Supervisor), (12, Role::Worker)]);
+    let fixture =
+        FixtureProc::with(&[process(10, 1, &argv), Fixture { start_ticks: 90_000, ..process(12, 10, &argv) }]);
+    fixture.write("proc/uptime", "905.00 1700.00\n");
+    assert_eq!(roles(&the_proxy(&fixture)), [(10, Role::Supervisor), (12, Role::Worker)]);
 }
 
 #[test]
@@ -135,6 +137,12 @@ fn a_pool_of_a_single_process_is_not_its_workers() {
     let proxy = the_proxy(&FixtureProc::with(&[process(10, 1, &argv), process(11, 10, &SPAWN)]));
     assert_eq!(roles(&proxy), [(10, Role::Worker), (11, Role::Other)]);
     assert_eq!(why(&proxy.members, 10), "the only process that serves: supervisor and worker in one");
+
+    // Where the command line is silent, what is mapped tells.
+    let maps = ["/venv/lib/python3.13/site-packages/uvloop/loop.cpython-313-x86_64-linux-gnu.so"];
+    let top = Fixture { maps: &maps, ..process(10, 1, &["python3", "/venv/bin/litellm"]) };
+    let proxy = the_proxy(&FixtureProc::with(&[top, process(11, 10, &SPAWN)]));
+    assert_eq!(roles(&proxy), [(10, Role::Worker), (11, Role::Other)]);
 }
 
 #[test]
@@ -250,6 +258,14 @@ fn a_pid_that_does_not_exist_is_named() {
 }
 
 #[test]
+fn a_process_that_shows_nothing_of_itself_needs_its_owner() {
+    let fixture = FixtureProc::with(&[process(5, 1, &[])]);
+    std::fs::remove_file(fixture.path("proc/5/maps")).expect("maps to remove");
+    let error = find(&fixture.procfs(), Target::Pids(&[5])).expect_err("nothing to judge by");
+    assert!(matches!(error, DiscoverError::NotOurs { pid: 5, .. }), "{error}");
+}
+
+#[test]
 fn two_instances_are_two_proxies_and_pids_of_one_are_one() {
     let argv = ["python3", "/venv/bin/litellm", "--run_gunicorn"];
     let fixture = FixtureProc::with(&[
@@ -337,6 +353,34 @@ fn no_reason_repeats_what_the_target_says() {
         Fixture { comm: secret, ..process(12, 11, &[secret, secret]) },
     ]));
     assert!(proxy.members.iter().all(|member| !member.why.contains(secret)));
+}
+
+proptest! {
+    // Every case lays out files.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn whatever_the_tree_looks_like_no_process_is_in_two_proxies(
+        table in proptest::collection::vec((1..16_i32, 0..16_i32, 0..7_usize), 0..16),
+    ) {
+        let kinds: [&[&str]; 7] = [
+            &["python3", "/venv/bin/litellm"],
+            &["python3", "/venv/bin/litellm", "--run_gunicorn"],
+            &SPAWN,
+            &TRACKER,
+            &["sh", "-c", "litellm"],
+            &["python3", "/venv/bin/uvicorn", "litellm.proxy.health_endpoints.health_app_factory:build", "--factory"],
+            &[],
+        ];
+        let processes: Vec<_> = table.iter().map(|&(pid, parent, kind)| process(pid, parent, kinds[kind])).collect();
+        let procfs = FixtureProc::with(&processes);
+        let proxies = any(&procfs.procfs());
+        let mut pids: Vec<i32> = proxies.iter().flat_map(|proxy| &proxy.members).map(|member| member.id.pid).collect();
+        let all = pids.len();
+        pids.sort_unstable();
+        pids.dedup();
+        prop_assert_eq!(pids.len(), all);
+    }
 }
 
 /// A child of this test that is ended with it.

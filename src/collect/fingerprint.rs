@@ -162,7 +162,7 @@ pub struct LiteLlm<T> {
     pub worker_mode: Option<WorkerMode>,
     /// `uvloop` or `asyncio`, by what is mapped.
     pub event_loop: Option<T>,
-    /// Workers asked for by argument or environment.
+    /// Workers asked for by argument or environment; where both are silent, the default of one.
     pub workers_configured: Option<u32>,
     /// Workers that were running.
     pub workers_running: u32,

@@ -66,7 +66,8 @@ const PROXY_SCRIPTS: [&str; 3] = ["litellm/proxy/proxy_cli.py", "litellm/proxy/p
 pub fn is_interpreter(path: &str) -> bool {
     let name = file_name(path);
     ["python", "pypy"].iter().filter_map(|stem| name.strip_prefix(stem)).any(|rest| {
-        let version = rest.strip_suffix('t').unwrap_or(rest);
+        // Free-threaded and debug builds: python3.13t, python3.13td.
+        let version = rest.trim_end_matches(['t', 'd']);
         version.chars().all(|c| c.is_ascii_digit() || c == '.')
     })
 }
@@ -226,7 +227,9 @@ mod tests {
 
     #[test]
     fn an_interpreter_is_known_by_its_name() {
-        for name in ["python", "/usr/bin/python3", "/opt/my venv/bin/python3.13", "python3.13t", "pypy3"] {
+        for name in
+            ["python", "/usr/bin/python3", "/opt/my venv/bin/python3.13", "python3.13t", "python3.13td", "pypy3"]
+        {
             assert!(is_interpreter(name), "{name}");
         }
         for name in ["python-config", "pythonista", "/usr/bin/vim", "litellm", "sh", ""] {

@@ -31,15 +31,22 @@ impl Seen {
 /// The processes of one moment, by pid.
 #[derive(Debug)]
 pub struct Snapshot {
+    procfs: Procfs,
     seen: BTreeMap<i32, Seen>,
+    /// How long the machine had been up, in the clock ticks that start times are given in.
+    now_ticks: u64,
 }
 
 impl Snapshot {
     /// Reads them all. Whatever vanishes meanwhile is left out, and so are zombies.
     pub fn take(procfs: &Procfs) -> Result<Self, DiscoverError> {
         let pids = procfs.pids().map_err(|source| DiscoverError::NoProcesses { source })?;
-        let seen = pids.into_iter().filter_map(|pid| Some((pid, look(&procfs.process(pid))?))).collect();
-        Ok(Self { seen })
+        let seen: BTreeMap<i32, Seen> =
+            pids.into_iter().filter_map(|pid| Some((pid, look(&procfs.process(pid))?))).collect();
+        // Sandboxes may show no uptime; the start of the youngest process is near enough.
+        let youngest = || seen.values().map(|seen| seen.id.start_ticks).max().unwrap_or(0);
+        let now_ticks = uptime_ticks(procfs).unwrap_or_else(youngest);
+        Ok(Self { procfs: procfs.clone(), seen, now_ticks })
     }
 
     /// The process with this pid.
@@ -72,10 +79,21 @@ impl Snapshot {
         found.into_values().collect()
     }
 
-    /// The start of the youngest process, in clock ticks since boot: the clock of this snapshot, near enough.
-    pub fn youngest_start_ticks(&self) -> u64 {
-        self.all().map(|seen| seen.id.start_ticks).max().unwrap_or(0)
+    /// How long a process had been running, in clock ticks.
+    pub fn age_ticks(&self, seen: &Seen) -> u64 {
+        self.now_ticks.saturating_sub(seen.id.start_ticks)
     }
+
+    /// Whether uvloop is mapped into a process, which it is into every one that serves by uvicorn as LiteLLM starts it.
+    pub fn maps_uvloop(&self, pid: i32) -> bool {
+        let files = self.procfs.process(pid).mapped_files().unwrap_or_default();
+        files.iter().any(|path| path.to_str().is_some_and(|path| path.contains("/uvloop/loop.")))
+    }
+}
+
+fn uptime_ticks(procfs: &Procfs) -> Option<u64> {
+    let seconds: f64 = procfs.read("uptime").ok()?.split_whitespace().next()?.parse().ok()?;
+    Some((seconds * procfs::ticks_per_second() as f64) as u64)
 }
 
 fn look(process: &Process) -> Option<Seen> {
@@ -90,8 +108,8 @@ fn look(process: &Process) -> Option<Seen> {
 }
 
 fn program(process: &Process, comm: &str, argv: &[Raw]) -> Program {
-    // The kernel cuts the name to 15 bytes, so the platform behind `query-engine-` is lost.
-    if comm.starts_with("query-engine") {
+    // The kernel cuts the name to 15 bytes, so the platform behind it is lost; Prisma's own download has the prefix.
+    if comm.starts_with("query-engine") || comm.starts_with("prisma-query-en") {
         return Program::QueryEngine;
     }
     let named = argv.first().is_some_and(|program| command::is_interpreter(program.expose()));

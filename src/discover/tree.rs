@@ -46,10 +46,15 @@ fn is_top(snapshot: &Snapshot, seen: &Seen) -> bool {
 const MAX_DEPTH: usize = 64;
 
 fn below(snapshot: &Snapshot, top: &Seen) -> Vec<Member> {
-    snapshot.descendants(top.id.pid).into_iter().map(|seen| descendant(snapshot, top, seen)).collect()
+    let descendants = snapshot.descendants(top.id.pid);
+    // Asked only where the answer matters: a target's maps are not read for nothing.
+    let spawns = descendants.iter().any(|seen| seen.program == Program::Spawned);
+    let spawned = if spawns && serves_itself(snapshot, top) { Role::Other } else { Role::Worker };
+    descendants.into_iter().map(|seen| descendant(snapshot, top, seen, spawned)).collect()
 }
 
-fn descendant(snapshot: &Snapshot, top: &Seen, seen: &Seen) -> Member {
+/// The role of one process below the top; `spawned` is what the children are that multiprocessing spawned.
+fn descendant(snapshot: &Snapshot, top: &Seen, seen: &Seen, spawned: Role) -> Member {
     let parent = seen.parent_pid;
     let child = parent == top.id.pid;
     match seen.program {
@@ -58,7 +63,7 @@ fn descendant(snapshot: &Snapshot, top: &Seen, seen: &Seen) -> Member {
         Program::MetricsServer => seen.member(Role::MetricsServer, "runs LiteLLM's Prometheus metrics server"),
         Program::Collector => seen.member(Role::Collector, "runs LiteLLM's spend collector"),
         Program::HealthApp => seen.member(Role::HealthApp, "serves LiteLLM's separate health application"),
-        Program::Spawned if child && !runs_alone(top) => {
+        Program::Spawned if child && spawned == Role::Worker => {
             seen.member(Role::Worker, format!("spawned by {parent} (multiprocessing) to serve"))
         }
         Program::Spawned => {
@@ -73,21 +78,28 @@ fn descendant(snapshot: &Snapshot, top: &Seen, seen: &Seen) -> Member {
 }
 
 fn is_fork(snapshot: &Snapshot, top: &Seen, seen: &Seen) -> bool {
-    let settled = snapshot.youngest_start_ticks().saturating_sub(seen.id.start_ticks) >= SETTLED_TICKS;
+    let settled = snapshot.age_ticks(seen) >= SETTLED_TICKS;
     let titled = |seen: &Seen| seen.argv.first().is_some_and(|title| title.expose().starts_with("gunicorn: "));
     (seen.argv == top.argv || (titled(top) && titled(seen))) && (command::forks_workers(&top.argv) || settled)
 }
 
-/// Whether the command line rules workers out: uvicorn asked for just one serves in the process itself, so what that
-/// process spawns is a pool of its own.
-fn runs_alone(top: &Seen) -> bool {
-    !command::forks_workers(&top.argv) && command::workers_option(&top.argv).is_some_and(|workers| workers <= 1)
+/// Whether the top serves by itself, so that what it spawns is a pool of its own: uvicorn was asked for one worker, or
+/// the command line is silent and the top has what only those that serve have.
+fn serves_itself(snapshot: &Snapshot, top: &Seen) -> bool {
+    match command::workers_option(&top.argv) {
+        _ if command::forks_workers(&top.argv) => false,
+        // A reloader watches files and spawns its one worker.
+        _ if command::has_flag(&top.argv, "--reload") => false,
+        Some(workers) => workers <= 1,
+        None => snapshot.maps_uvloop(top.id.pid),
+    }
 }
 
 fn top_member(top: &Seen, members: &[Member]) -> Member {
     let workers = members.iter().filter(|member| member.role == Role::Worker).count();
-    let expects_workers =
-        command::forks_workers(&top.argv) || command::workers_option(&top.argv).is_some_and(|asked| asked > 1);
+    let expects_workers = command::forks_workers(&top.argv)
+        || command::has_flag(&top.argv, "--reload")
+        || command::workers_option(&top.argv).is_some_and(|asked| asked > 1);
     if workers > 0 {
         return top.member(Role::Supervisor, format!("runs LiteLLM and has {workers} worker processes"));
     }

@@ -98,15 +98,12 @@ impl FixtureProc {
                  18446744073709551615 1 1 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n"
             ),
         );
-        let nul = |parts: &[String]| parts.iter().map(|part| format!("{part}\0")).collect::<String>();
-        file("cmdline", &nul(&process.argv.iter().map(ToString::to_string).collect::<Vec<_>>()));
-        file(
-            "environ",
-            &nul(&process.environ.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()),
-        );
+        let nul = |parts: Vec<String>| parts.into_iter().map(|part| part + "\0").collect::<String>();
+        file("cmdline", &nul(process.argv.iter().map(ToString::to_string).collect()));
+        file("environ", &nul(process.environ.iter().map(|(name, value)| format!("{name}={value}")).collect()));
         file("status", &format!("Name:\t{comm}\nTracerPid:\t{tracer}\nCpus_allowed_list:\t0-1\n"));
         let mapping = |path: &&str| format!("7f0000000000-7f0000001000 r-xp 00000000 00:1b 99    {path}\n");
-        file("maps", &process.maps.iter().map(mapping).collect::<String>());
+        file("maps", &process.maps.iter().map(mapping).collect::<Vec<_>>().concat());
         file("cgroup", process.cgroup);
         fs::create_dir_all(self.path(&format!("proc/{pid}/ns"))).expect("a folder");
         let link = |target: &str, name: &str| {
