@@ -98,7 +98,7 @@ pub fn assemble(work: &Work, redactor: &mut Redactor, aside: Aside) -> Result<As
     artifacts.extend(flamegraphs(&profile, &evidence, &verdict)?);
     artifacts.push(Artifact::new(work::LOG, redactor.text(work::LOG, &Raw::new(aside.log)).to_string()));
     let report = redactor.report();
-    manifest.redactions = report.total();
+    manifest.redactions = report.removed.iter().map(|redaction| redaction.count).sum();
     artifacts.push(json("redactions.json", &report)?);
 
     manifest.ended_utc = Some(utc_now());
@@ -147,7 +147,8 @@ impl Assembled {
     pub fn shed(&mut self) -> bool {
         self.artifacts.retain(|artifact| artifact.name != work::MANIFEST);
         let order = ["profiles/samples.json.gz", "flamegraphs/slice-", "flamegraphs/worker-", "profiles/worker-"];
-        let victim = order.iter().find_map(|prefix| self.artifacts.iter().position(|file| file.name.starts_with(prefix)));
+        let victim =
+            order.iter().find_map(|prefix| self.artifacts.iter().position(|file| file.name.starts_with(prefix)));
         let Some(index) = victim else { return false };
         let name = self.artifacts.remove(index).name;
         self.manifest.status = Status::Partial;
@@ -285,9 +286,11 @@ fn gap_of_sampler(sampler: &Sampler) -> Option<Gap> {
     let pid = sampler.process.pid;
     let what = format!("stacks of worker {pid} for one sampler's time");
     match (&sampler.fault, sampler.cut_short) {
-        (Some(fault), _) => {
-            Some(Gap::new(what, format!("py-spy {fault}"), format!("see what it says by itself: py-spy dump --pid {pid}")))
-        }
+        (Some(fault), _) => Some(Gap::new(
+            what,
+            format!("py-spy {fault}"),
+            format!("see what it says by itself: py-spy dump --pid {pid}"),
+        )),
         (None, true) => Some(Gap::new(what, "its trace file ends too early", "free space in the output's folder")),
         (None, false) => None,
     }

@@ -189,9 +189,9 @@ fn destination(path: &Path) -> Destination {
 /// Times have units: `30s`, `2m`, `1m30s`.
 fn time(option: &str, text: &str) -> Result<Duration, Failure> {
     let parsed = text.parse::<SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
-    parsed.filter(|time| !time.is_zero()).ok_or_else(|| {
-        usage(format!("{option} {text}: not a time"), "give a number with its unit, such as 30s or 2m")
-    })
+    parsed
+        .filter(|time| !time.is_zero())
+        .ok_or_else(|| usage(format!("{option} {text}: not a time"), "give a number with its unit, such as 30s or 2m"))
 }
 
 /// `5%` or `5`.

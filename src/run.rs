@@ -173,7 +173,10 @@ fn choose_proxy(procfs: &Procfs, plan: &CapturePlan, notices: &Notices) -> Resul
         return Err(no_worker(format!("the LiteLLM found here has no worker: {}", describe(&proxy))));
     }
     if !proxy.looks_like_litellm {
-        notices.say(format!("{} does not look like LiteLLM; it is captured as a plain Python process", named_workers(&proxy)));
+        notices.say(format!(
+            "{} does not look like LiteLLM; it is captured as a plain Python process",
+            named_workers(&proxy)
+        ));
     }
     for member in &proxy.members {
         notices.detail(format!("{} {}: {}", member.role.name(), member.id.pid, member.why));

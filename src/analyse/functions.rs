@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
+use crate::analyse::frames::{Kind, short_path};
 use crate::os::proc::ProcessId;
 use crate::redact::Clean;
-use crate::analyse::frames::{Kind, short_path};
 use crate::sample::profile::{Place, Profile};
 
 /// One function and its CPU time.
@@ -93,7 +93,8 @@ pub fn by_function(profile: &Profile<Clean>) -> Vec<Function> {
             }
         })
         .collect();
-    functions.sort_by(|a, b| b.self_seconds.total_cmp(&a.self_seconds).then(b.total_seconds.total_cmp(&a.total_seconds)));
+    functions
+        .sort_by(|a, b| b.self_seconds.total_cmp(&a.self_seconds).then(b.total_seconds.total_cmp(&a.total_seconds)));
     functions
 }
 

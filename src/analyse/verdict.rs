@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::analyse::evidence::Evidence;
+use crate::analyse::frames::Kind;
 use crate::analyse::functions::{Function, by_function, percent, seconds};
 use crate::analyse::quality::{Quality, judge};
 use crate::os::proc::ProcessId;
 use crate::redact::Clean;
-use crate::analyse::frames::Kind;
 use crate::sample::profile::{Place, Profile};
 
 pub use crate::analyse::quality::Grade;
@@ -125,7 +125,8 @@ pub fn analyse(evidence: &Evidence, profile: &Profile<Clean>) -> Verdict {
     kinds.sort_by(|a, b| b.self_seconds.total_cmp(&a.self_seconds));
     let mut functions = by_function(profile);
     let mut inclusive = functions.clone();
-    inclusive.sort_by(|a, b| b.total_seconds.total_cmp(&a.total_seconds).then(b.self_seconds.total_cmp(&a.self_seconds)));
+    inclusive
+        .sort_by(|a, b| b.total_seconds.total_cmp(&a.total_seconds).then(b.self_seconds.total_cmp(&a.self_seconds)));
     functions.truncate(FUNCTIONS_KEPT);
     inclusive.truncate(FUNCTIONS_KEPT);
     let quality = judge(evidence, &cpu, samples);

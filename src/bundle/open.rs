@@ -31,17 +31,14 @@ impl Bundle {
     /// # Errors
     /// When the file is no bundle, is cut short, or has a format newer than this program.
     pub fn open(path: &Path) -> Result<Self, Failure> {
-        let unreadable = |why: String, cure: &str| Failure::Unreadable {
-            path: path.to_owned(),
-            why,
-            cure: cure.to_owned(),
-        };
+        let unreadable =
+            |why: String, cure: &str| Failure::Unreadable { path: path.to_owned(), why, cure: cure.to_owned() };
         let files = File::open(path)
             .and_then(|file| unpack(file, LARGEST_CONTENT_BYTES))
             .map_err(|error| unreadable(error.to_string(), "name a bundle: litellm-cpu-HOST-TIME.tar.gz"))?;
-        let manifest = files.get("manifest.json").ok_or_else(|| {
-            unreadable("it holds no manifest.json".to_owned(), "name a bundle that capture wrote")
-        })?;
+        let manifest = files
+            .get("manifest.json")
+            .ok_or_else(|| unreadable("it holds no manifest.json".to_owned(), "name a bundle that capture wrote"))?;
         let manifest: Manifest = serde_json::from_slice(manifest)
             .map_err(|error| unreadable(format!("manifest.json: {error}"), "name a bundle that capture wrote"))?;
         match manifest.format.refusal() {
@@ -69,7 +66,8 @@ impl Bundle {
             }
         }
         let known = |name: &str| name == "manifest.json" || self.manifest.files.iter().any(|entry| entry.name == name);
-        faults.extend(self.files.keys().filter(|name| !known(name)).map(|name| format!("{name} is not in the manifest")));
+        faults
+            .extend(self.files.keys().filter(|name| !known(name)).map(|name| format!("{name} is not in the manifest")));
         if faults.is_empty() {
             Ok(self.manifest.files.len())
         } else {

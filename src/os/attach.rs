@@ -122,8 +122,14 @@ mod tests {
     use super::*;
     use crate::os::proc::Procfs;
 
-    const FACTS: Facts =
-        Facts { pid: 7, ours: 1000, target: Some((1000, 1000, 1000)), owner: Some(1000), scope: None, privileged: false };
+    const FACTS: Facts = Facts {
+        pid: 7,
+        ours: 1000,
+        target: Some((1000, 1000, 1000)),
+        owner: Some(1000),
+        scope: None,
+        privileged: false,
+    };
 
     #[test]
     fn our_own_memory_can_be_read() {

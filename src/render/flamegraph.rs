@@ -3,9 +3,9 @@
 use inferno::flamegraph::color::{BackgroundColor, Color, PaletteMap};
 use inferno::flamegraph::{self, Options, TextTruncateDirection};
 
+use crate::analyse::frames::{Kind, drawn};
 use crate::redact::Clean;
 use crate::render::folded::{NATIVE, NOT_SAMPLED};
-use crate::analyse::frames::{Kind, drawn};
 use crate::sample::profile::Profile;
 
 /// Room below the graph for the legend, in pixels.
@@ -97,9 +97,11 @@ fn with_legend(svg: String) -> String {
     let taller = height + LEGEND_HEIGHT;
     let head_ends = svg.find("id=\"frames\"").unwrap_or(0);
     let (head, rest) = svg.split_at(head_ends);
-    let head = head
-        .replacen(&format!("height=\"{height}\""), &format!("height=\"{taller}\""), 2)
-        .replacen(&format!(" {height}\""), &format!(" {taller}\""), 1);
+    let head = head.replacen(&format!("height=\"{height}\""), &format!("height=\"{taller}\""), 2).replacen(
+        &format!(" {height}\""),
+        &format!(" {taller}\""),
+        1,
+    );
     let Some(body) = rest.trim_end().strip_suffix("</svg>") else { return svg };
     format!("{head}{body}{}</svg>\n", legend(height + LEGEND_HEIGHT / 2))
 }
@@ -109,7 +111,10 @@ fn legend(y: usize) -> String {
     let mut x = 10;
     for kind in Kind::ALL {
         let Color { r, g, b } = colour_of(kind);
-        out.push_str(&format!("<rect x=\"{x}\" y=\"{}\" width=\"12\" height=\"12\" fill=\"rgb({r},{g},{b})\"/>", y - 10));
+        out.push_str(&format!(
+            "<rect x=\"{x}\" y=\"{}\" width=\"12\" height=\"12\" fill=\"rgb({r},{g},{b})\"/>",
+            y - 10
+        ));
         out.push_str(&format!("<text x=\"{}\" y=\"{y}\">{}</text>", x + 17, kind.label()));
         x += 40 + 7 * kind.label().len();
     }

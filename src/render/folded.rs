@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::analyse::frames::{drawn, written};
 use crate::os::proc::ProcessId;
 use crate::redact::Clean;
-use crate::analyse::frames::{drawn, written};
 use crate::sample::profile::{Frame, Place, Profile, Sample};
 
 /// A thread that runs no Python.

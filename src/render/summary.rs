@@ -21,11 +21,16 @@ pub fn lines(manifest: &Manifest, verdict: &Verdict, versions: &str) -> Vec<Stri
     lines.push(cpu_line(&verdict.cpu));
     lines.push(worker_line(verdict));
     if !verdict.kinds.is_empty() {
-        let kinds: Vec<String> =
-            verdict.kinds.iter().map(|share| format!("{} {} %", share.kind.label(), tenth(share.self_percent))).collect();
+        let kinds: Vec<String> = verdict
+            .kinds
+            .iter()
+            .map(|share| format!("{} {} %", share.kind.label(), tenth(share.self_percent)))
+            .collect();
         lines.push(format!("code      {}", kinds.join(", ")));
     }
-    for (rank, function) in verdict.functions.iter().filter(|function| function.self_seconds > 0.0).take(FUNCTIONS_SHOWN).enumerate() {
+    for (rank, function) in
+        verdict.functions.iter().filter(|function| function.self_seconds > 0.0).take(FUNCTIONS_SHOWN).enumerate()
+    {
         lines.push(format!("{}      {}", if rank == 0 { "hot " } else { "    " }, function_line(function)));
     }
     let quality = &verdict.quality;
@@ -75,7 +80,9 @@ fn status(manifest: &Manifest) -> String {
 
 fn cpu_line(cpu: &Cpu) -> String {
     let kernel = match (cpu.kernel_seconds, cpu.difference_percent) {
-        (Some(kernel), Some(difference)) => format!("; kernel's utime+stime {kernel:.2} s, difference {difference:+.1} %"),
+        (Some(kernel), Some(difference)) => {
+            format!("; kernel's utime+stime {kernel:.2} s, difference {difference:+.1} %")
+        }
         (Some(kernel), None) => format!("; kernel's utime+stime {kernel:.2} s"),
         _ => String::new(),
     };

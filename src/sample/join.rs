@@ -337,7 +337,10 @@ mod tests {
             cpu_us: 0,
             fault: None,
         };
-        Traced { segment: Segment { sampling_us: Some(0), ..segment }, json: format!("[{}]", events.joined(",")).into() }
+        Traced {
+            segment: Segment { sampling_us: Some(0), ..segment },
+            json: format!("[{}]", events.joined(",")).into(),
+        }
     }
 
     fn joined(records: &[ProcessRecord], traces: Vec<Traced>) -> Profile<Raw> {
@@ -424,7 +427,8 @@ mod tests {
         second.segment.spawned_us = 400_000;
         second.segment.sampling_us = Some(420_000);
         second.segment.stopped_us = Some(900_000);
-        let profile = joined(&[record(71, &[(300, 350, 50), (420, 520, 100)])], vec![second, traced(&[(10, "a")], 460)]);
+        let profile =
+            joined(&[record(71, &[(300, 350, 50), (420, 520, 100)])], vec![second, traced(&[(10, "a")], 460)]);
         expect(&profile, &[("a", 50), ("b", 100)]);
     }
 

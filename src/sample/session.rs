@@ -99,13 +99,7 @@ struct Cost {
 
 impl<'a> Session<'a> {
     /// A session that has not begun.
-    pub fn new(
-        orders: &'a Orders,
-        py_spy: &'a PySpy,
-        procfs: &'a Procfs,
-        work: &'a Work,
-        notices: &'a Notices,
-    ) -> Self {
+    pub fn new(orders: &'a Orders, py_spy: &'a PySpy, proxy: &Proxy, work: &'a Work, notices: &'a Notices) -> Self {
         Self {
             orders,
             py_spy,
