@@ -68,15 +68,15 @@ pub struct Cgroup<T> {
     pub version: CgroupVersion,
     /// Path of the CPU cgroup.
     pub path: Option<T>,
-    /// CPU quota in cores; none means no limit.
+    /// CPU quota in cores, the tightest on the way up; none means no limit.
     pub cpu_quota_cores: Option<f64>,
-    /// Quota periods since the cgroup was made.
+    /// Quota periods since the cgroup was made. These three are counted where the tightest quota is set.
     pub periods: Option<u64>,
     /// Periods in which the quota ran out.
     pub throttled_periods: Option<u64>,
     /// Time for which the cgroup was held, in microseconds.
     pub throttled_usec: Option<u64>,
-    /// Memory limit; none means no limit.
+    /// Memory limit, the tightest on the way up; none means no limit.
     pub memory_limit_bytes: Option<u64>,
     /// Memory in use.
     pub memory_used_bytes: Option<u64>,
@@ -160,7 +160,7 @@ pub struct LiteLlm<T> {
     pub server: Option<Server>,
     /// How workers come to be.
     pub worker_mode: Option<WorkerMode>,
-    /// `uvloop` or `asyncio`, by what is mapped.
+    /// `uvloop` or `asyncio`, by what is mapped into a worker; one that is still starting has not loaded uvloop yet.
     pub event_loop: Option<T>,
     /// Workers asked for by argument or environment; where both are silent, the default of one.
     pub workers_configured: Option<u32>,
@@ -195,13 +195,13 @@ pub struct ProcessFacts<T> {
     pub threads: Option<u32>,
     /// Resident memory.
     pub rss_bytes: Option<u64>,
-    /// Limits as `/proc/PID/limits` names them, soft then hard; none is unlimited.
+    /// Those limits of `/proc/PID/limits` that bear on a busy server.
     pub ulimits: Vec<Ulimit>,
     /// The process that traces it, when one does.
     pub tracer_pid: Option<i32>,
     /// Profilers found in its maps, environment or command line.
     pub profilers: Vec<T>,
-    /// Native extensions mapped into it.
+    /// Native extensions mapped into it, by short names such as `uvloop/loop`; told of supervisors and workers only.
     pub native_extensions: Vec<T>,
 }
 
