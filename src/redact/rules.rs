@@ -21,9 +21,10 @@ pub struct Rule {
 /// Rules in the order they are applied: whole blocks first, then headers and URLs, which keep their surroundings,
 /// then single tokens, and the vaguest last.
 pub const RULES: &[Rule] = &[
+    // Two dashes end the body: without that, a log full of beginnings would be searched to its end from each.
     Rule {
         name: "pem",
-        pattern: r"-----BEGIN [A-Z0-9 ]+-----(?:(?s:.*?)-----END [A-Z0-9 ]+-----|[A-Za-z0-9+/=\s\\]*)",
+        pattern: r"-----BEGIN [A-Z0-9 ]+-----(?:(?:[^-]|-[^-])*?-----END [A-Z0-9 ]+-----|[A-Za-z0-9+/=\s\\]*)",
         must: "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA\nabc+/=\n-----END RSA PRIVATE KEY-----",
         must_not: "----- BEGIN of the log -----",
     },
@@ -236,6 +237,8 @@ mod tests {
             ("host=db password=hunter2 port=5432", "host=db password=***assignment*** port=5432"),
             ("AccountName=x;AccountKey=ab/c+d==;Suffix=y", "AccountName=x;AccountKey=***assignment***;Suffix=y"),
             ("FOO_KEY=bar litellm --port 4000", "FOO_KEY=***assignment*** litellm --port 4000"),
+            ("a -----BEGIN X KEY-----\nProc-Type: 4\nab-c\n-----END X KEY----- b", "a ***pem*** b"),
+            ("a -----BEGIN X KEY-----\nabcd", "a ***pem***"),
             (r#""Authorization": "Bearer abcd1234""#, r#""Authorization": "***assignment***""#),
         ] {
             assert_eq!(scrubbed(text).0, clean);
