@@ -75,8 +75,8 @@ const ENVIRONMENT: &[&str] = &[
     "WORKER_CONFIG",
 ];
 
-/// Config keys whose text is shown: names of models and providers, callbacks, routing, regions, durations. Lists and
-/// mappings below them (`fallbacks`, `model_group_alias`) are made of the same names.
+/// Config keys whose text is shown, alone or in a list: names of models and providers, callbacks, routing, regions,
+/// durations. What is in a mapping below them is judged by its own keys.
 const CONFIG: &[&str] = &[
     "access_groups",
     "alerting",
@@ -93,8 +93,6 @@ const CONFIG: &[&str] = &[
     "callbacks",
     "completion_model",
     "config",
-    "content_policy_fallbacks",
-    "context_window_fallbacks",
     "custom_auth",
     "custom_handler",
     "custom_llm_provider",
@@ -104,7 +102,6 @@ const CONFIG: &[&str] = &[
     "default_model",
     "embedding_model",
     "failure_callback",
-    "fallbacks",
     "guardrail",
     "guardrail_name",
     "guardrails",
@@ -115,7 +112,6 @@ const CONFIG: &[&str] = &[
     "mode",
     "model",
     "model_group",
-    "model_group_alias",
     "model_group_retry_policy",
     "model_name",
     "models",
@@ -125,9 +121,8 @@ const CONFIG: &[&str] = &[
     "provider",
     "region_name",
     "retry_policy",
-    "router_general_settings",
     "routing_strategy",
-    "routing_strategy_args",
+    "s3_region_name",
     "semantic_cache_embedding_model",
     "service_callback",
     "supported_call_types",
@@ -138,6 +133,10 @@ const CONFIG: &[&str] = &[
     "vertex_ai_location",
     "vertex_location",
 ];
+
+/// Config keys whose mappings are made of model names, on both sides.
+const CONFIG_NAMES: &[&str] =
+    &["content_policy_fallbacks", "context_window_fallbacks", "fallbacks", "model_group_alias"];
 
 /// Config keys with free content below them: prompts, answers, headers, words to block. Names that announce a secret
 /// are not repeated here.
@@ -176,6 +175,9 @@ const CONFIG_ENVIRONMENT: &[&str] = &["env", "env_vars", "environment_variables"
 /// learned as a secret: searching for `application/json` would riddle a log.
 const WORDS: &[&str] = &[
     "*/*",
+    "-.inf",
+    ".inf",
+    ".nan",
     "acompletion",
     "aembedding",
     "aiohttp",
@@ -299,6 +301,11 @@ pub fn shows_variable(name: &str) -> bool {
 /// Whether text under this config key is shown.
 pub fn shows_key(key: &str) -> bool {
     CONFIG.contains(&key)
+}
+
+/// Whether only model names are below this config key.
+pub fn holds_names(key: &str) -> bool {
+    CONFIG_NAMES.contains(&key)
 }
 
 /// Whether free content is below this config key.

@@ -29,6 +29,16 @@ impl Flag {
     }
 }
 
+/// Whether an argument can be a long flag: a random secret may begin with two dashes, but hardly goes on in small
+/// letters.
+pub fn is_flag(arg: &str) -> bool {
+    let name = arg.split_once('=').map_or(arg, |(name, _)| name);
+    name.strip_prefix("--").is_some_and(|name| {
+        name.starts_with(|c: char| c.is_ascii_lowercase())
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'))
+    })
+}
+
 impl Redactor {
     /// The arguments one by one. Flags and plain values stay: `--config PATH`, `--port 4000`, `--num_workers 4`.
     pub fn argv(&mut self, file: &str, argv: &[Raw]) -> Vec<Clean> {
@@ -36,7 +46,7 @@ impl Redactor {
         let mut clean = Vec::with_capacity(argv.len());
         for arg in argv.iter().map(Raw::expose) {
             // What follows a secret's flag is its value, unless it is another flag: then the first was a switch.
-            let is_value = after != Flag::Plain && !arg.starts_with("--");
+            let is_value = after != Flag::Plain && !is_flag(arg);
             let shown = if is_value {
                 self.flag_value(file, after, arg)
             } else {

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use serde_json::Value;
-use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};
+use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy, NonFiniteFloatPolicy};
 
 use super::fields::Mode;
 use super::redactor::Redactor;
@@ -49,6 +49,7 @@ pub fn parse(yaml: &Raw) -> Result<Value, ConfigUnreadable> {
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MOST_NODES },
         duplicate_keys: DuplicateKeyPolicy::LastWins,
         merge_keys: MergeKeyPolicy::Merge,
+        non_finite_float_policy: NonFiniteFloatPolicy::AsString,
         emit_comments: false,
         with_snippet: false,
     };

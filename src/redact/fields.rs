@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::allow;
-use super::names::{Secrecy, secrecy};
+use super::names::secrecy;
 use super::patterns::mask;
 use super::redactor::{Redactor, SECRET_FIELD, WITHHELD};
 
@@ -18,8 +18,10 @@ pub const DEEPEST_JSON: usize = 4;
 pub enum Mode {
     /// Known words and quantities are shown, other text is withheld.
     Listed,
-    /// Names are shown.
+    /// Names are shown, though not in mappings below.
     Shown,
+    /// Names are shown, in mappings below as well.
+    Names,
     /// Free content: all text is withheld, whatever key is below.
     Content,
     /// Environment variables: their names decide.
@@ -34,12 +36,14 @@ impl Mode {
         match self {
             Self::Secret => Self::Secret,
             _ if allow::shows_key(key) && self != Self::Content => Self::Shown,
+            Self::Variables if allow::shows_variable(key) => Self::Shown,
             _ if secrecy(key).is_some() => Self::Secret,
             Self::Content => Self::Content,
+            _ if allow::holds_names(key) => Self::Names,
             _ if allow::holds_variables(key) => Self::Variables,
             _ if allow::holds_content(key) => Self::Content,
-            Self::Shown => Self::Shown,
-            Self::Listed | Self::Variables => Self::Listed,
+            Self::Names => Self::Names,
+            Self::Listed | Self::Shown | Self::Variables => Self::Listed,
         }
     }
 }
@@ -96,9 +100,8 @@ impl Redactor {
         }
         let is_shown = match mode {
             Mode::Secret | Mode::Content => false,
-            Mode::Shown => allow::is_name(text),
-            Mode::Listed => allow::is_word(text) || allow::is_measure(text),
-            Mode::Variables => allow::shows_variable(key) || allow::is_word(text) || allow::is_measure(text),
+            Mode::Shown | Mode::Names => allow::is_name(text),
+            Mode::Listed | Mode::Variables => allow::is_word(text) || allow::is_measure(text),
         };
         if is_shown {
             return self.scrub(file, text);
@@ -116,7 +119,7 @@ impl Redactor {
         }
         // An allow-listed name announces no secret, whatever words it is made of.
         match secrecy(name) {
-            Some(Secrecy::Certain | Secrecy::Likely) if !allow::shows_variable(name) => None,
+            Some(_) if !allow::shows_variable(name) => None,
             _ => match json_inside(text) {
                 Some(inner) => Some(self.tree(file, name, inner, Mode::Listed, 1).to_string()),
                 None if allow::shows_variable(name) || allow::is_word(text) || allow::is_measure(text) => {

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_S
 use serde_json::Value;
 
 use super::allow;
+use super::argv::is_flag;
 use super::config;
 use super::fields::{DEEPEST_JSON, Mode, json_inside};
 use super::gate::SHORTEST;
@@ -120,7 +121,7 @@ impl Learned {
         let mut flag: Option<&str> = None;
         for arg in argv {
             let (name, value) = match (arg.split_once('='), flag.take()) {
-                (_, Some(flag)) if !arg.starts_with("--") => (flag, arg),
+                (_, Some(flag)) if !is_flag(arg) => (flag, arg),
                 (Some((name, value)), _) if !name.contains(char::is_whitespace) => (name, value),
                 _ => {
                     flag = arg.starts_with('-').then_some(arg);
@@ -191,8 +192,11 @@ impl Learned {
     /// What has a secret's shape, under whatever name.
     fn shapes(&mut self, text: &str) {
         for span in Patterns::get().spans(text) {
-            if !NOT_LEARNED.contains(&span.rule) {
-                self.token(&text[span.range]);
+            match span.rule {
+                // Its lines are secrets of their own.
+                "pem" => self.secret("", &text[span.range]),
+                rule if NOT_LEARNED.contains(&rule) => {}
+                _ => self.token(&text[span.range]),
             }
         }
         self.url_password(text);

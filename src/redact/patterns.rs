@@ -99,6 +99,8 @@ fn target(found: &Captures<'_>) -> Option<Range<usize>> {
         let is_line_number = value.len() < 8 && value.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b':');
         if NO_VALUES.contains(&value.to_ascii_lowercase().as_str())
             || allow::is_reference(value)
+            // Source lines in a traceback pass arguments on: `api_key=api_key`.
+            || value.trim_end_matches(',') == name.as_str()
             || (secrecy == Secrecy::Likely && is_line_number)
         {
             return None;

@@ -21,9 +21,10 @@ pub struct Rule {
 /// Rules in the order they are applied: whole blocks first, then headers and URLs, which keep their surroundings,
 /// then single tokens, and the vaguest last.
 pub const RULES: &[Rule] = &[
+    // Two dashes end the body: without that, a log full of beginnings would be searched to its end from each.
     Rule {
         name: "pem",
-        pattern: r"-----BEGIN [A-Z0-9 ]+-----(?:(?s:.*?)-----END [A-Z0-9 ]+-----|[A-Za-z0-9+/=\s\\]*)",
+        pattern: r"-----BEGIN [A-Z0-9 ]+-----(?:(?:[^-]|-[^-])*?-----END [A-Z0-9 ]+-----|[A-Za-z0-9+/=\s\\]*)",
         must: "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA\nabc+/=\n-----END RSA PRIVATE KEY-----",
         must_not: "----- BEGIN of the log -----",
     },
@@ -167,7 +168,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         name: "hashed-key",
-        pattern: r#"(?P<keep>(?:model[_-]id|sha256|docker|containerd|crio|libpod|lxc|kubepods)(?:\\*["'])?\s*[-=:/]\s*(?:\\*["'])?[0-9a-f]{64}\b)|\b(?P<s>[0-9a-f]{64})\b"#,
+        pattern: r#"(?P<keep>(?:model[_-]id|sha256|docker|containerd|crio|libpod|lxc|pod[0-9a-f_-]+)(?:\\*["'])?\s*[-=:/]\s*(?:\\*["'])?[0-9a-f]{64}\b)|\b(?P<s>[0-9a-f]{64})\b"#,
         must: "token e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 is over budget",
         must_not: r#"{"model_id": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}"#,
     },
@@ -236,6 +237,8 @@ mod tests {
             ("host=db password=hunter2 port=5432", "host=db password=***assignment*** port=5432"),
             ("AccountName=x;AccountKey=ab/c+d==;Suffix=y", "AccountName=x;AccountKey=***assignment***;Suffix=y"),
             ("FOO_KEY=bar litellm --port 4000", "FOO_KEY=***assignment*** litellm --port 4000"),
+            ("a -----BEGIN X KEY-----\nProc-Type: 4\nab-c\n-----END X KEY----- b", "a ***pem*** b"),
+            ("a -----BEGIN X KEY-----\nabcd", "a ***pem***"),
             (r#""Authorization": "Bearer abcd1234""#, r#""Authorization": "***assignment***""#),
         ] {
             assert_eq!(scrubbed(text).0, clean);
@@ -255,6 +258,8 @@ mod tests {
             "/usr/lib/python3.11/site-packages/litellm/llms/openai/openai.py",
             "3c1f5a0b9d8e7f6a5b4c3d2e1f0a9b8c7d6e5f4a",
             "1.106.2+cpu.abi3",
+            "    api_key=api_key, token: Optional[str] = None,",
+            "0::/kubepods/burstable/pod0a1b-2c/e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
             "f32ab195-0a51-4c9c-8d2e-9f1d9f1a2b3c",
             "Task-1 (<module> in site-packages/uvloop/loop.pyx)",
             "05:57:02 - LiteLLM Proxy:ERROR: common_request_processing.py:1687 - litellm.RateLimitError: tpm=100",

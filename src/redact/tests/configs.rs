@@ -26,6 +26,7 @@ general_settings:
 environment_variables:
   LITELLM_LOG: DEBUG
   SOME_SERVICE: internal-name
+  TIKTOKEN_CACHE_DIR: /tmp/tokens
 "#;
 
 #[test]
@@ -59,7 +60,9 @@ fn settings_stay_and_everything_else_is_masked() {
             "master_key": "os.environ/LITELLM_MASTER_KEY",
             "custom_auth": "custom_auth.user_api_key_auth",
         },
-        "environment_variables": {"LITELLM_LOG": "DEBUG", "SOME_SERVICE": "***withheld***"},
+        "environment_variables": {
+            "LITELLM_LOG": "DEBUG", "SOME_SERVICE": "***withheld***", "TIKTOKEN_CACHE_DIR": "/tmp/tokens",
+        },
     });
     assert_eq!(clean, expected);
 }
@@ -98,6 +101,23 @@ fn everything_below_a_secret_key_is_secret() {
     assert_eq!(clean["m"]["api_keys"], json!([secret, secret]));
     assert!(redactor.gate().scan(b"second-key-2").is_some());
     assert!(redactor.gate().scan(b"application/json").is_none());
+}
+
+#[test]
+fn a_shown_list_does_not_show_the_mappings_in_it() {
+    let (_, _, clean) = config_of(
+        "guardrails: [{guardrail_name: pii, litellm_params: {guardrail: presidio, api_base: http://inside, text: words}}]\ncallbacks: [otel, {note: some words}]\nmodel_group_alias: {fast: {model: mini, hidden: true}}\n",
+    );
+    let params = json!({"guardrail": "presidio", "api_base": "***withheld***", "text": "***withheld***"});
+    assert_eq!(clean["guardrails"], json!([{"guardrail_name": "pii", "litellm_params": params}]));
+    assert_eq!(clean["callbacks"], json!(["otel", {"note": "***withheld***"}]));
+    assert_eq!(clean["model_group_alias"], json!({"fast": {"model": "mini", "hidden": true}}));
+}
+
+#[test]
+fn infinities_and_keys_that_are_no_text_are_read() {
+    let (_, _, clean) = config_of("max_budget: .inf\n429: 1\ntrue: 2\n");
+    assert_eq!(clean, json!({"max_budget": ".inf", "429": 1, "true": 2}));
 }
 
 #[test]

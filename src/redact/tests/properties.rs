@@ -19,7 +19,17 @@ fn harmless() -> impl Strategy<Value = String> {
     "[a-z ()/.:,é\n\"'&<-]{0,40}"
 }
 
+/// Each case builds an automaton, which is slow in a debug build: few by default, `PROPTEST_CASES` asks for more.
+fn cases() -> ProptestConfig {
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => ProptestConfig::default(),
+        None => ProptestConfig::with_cases(64),
+    }
+}
+
 proptest! {
+    #![proptest_config(cases())]
+
     #[test]
     fn a_known_secret_never_leaves_in_a_text(secret in secret(), before in harmless(), after in harmless()) {
         let mut redactor = knowing(&[("SOME_SECRET", &secret)]);
@@ -41,6 +51,33 @@ proptest! {
         prop_assert!(!out.contains(&secret), "{out}");
         prop_assert_eq!(redactor.gate().scan(out.as_bytes()), None);
         prop_assert!(config::parse(&Raw::new(clean.as_str())).is_ok(), "{}", clean);
+    }
+
+    #[test]
+    fn a_secret_is_learned_wherever_a_name_announces_it(secret in secret(), place in 0..7usize) {
+        let tree = match place {
+            0 => json!({"model_list": [{"litellm_params": {"api_key": secret}}]}),
+            1 => json!({"litellm_params": {"extra_headers": {"X-Any": secret}}}),
+            2 => json!({"settings": json!({"client_secret": secret}).to_string()}),
+            3 => json!({"environment_variables": {"ANY_TOKEN": secret}}),
+            4 => json!({"vertex_credentials": json!({"type": "service_account", "private_key": secret}).to_string()}),
+            5 => json!({"mcp_servers": {"x": {"args": ["--auth-token", secret]}}}),
+            _ => json!({"api_keys": ["first", [secret]]}),
+        };
+        let yaml = Raw::new(serde_saphyr::to_string(&tree).unwrap());
+        let mut redactor = Redactor::new(&Sources { configs: vec![&yaml], ..Sources::default() });
+        let out = text(&mut redactor, &format!("x{secret}y")) + redactor.config(FILE, &yaml).unwrap().as_str();
+        prop_assert!(!out.contains(&secret), "{out}");
+
+        let vars = pairs(&[("WORKER_CONFIG", &json!({"api_key": secret}).to_string())]);
+        let mut redactor = Redactor::new(&Sources { environs: vec![&vars], ..Sources::default() });
+        let out = text(&mut redactor, &format!("x{secret}y"));
+        prop_assert!(!out.contains(&secret), "{out}");
+
+        let argv = raws(&["litellm", "--api_key", &secret]);
+        let mut redactor = Redactor::new(&Sources { argvs: vec![&argv], ..Sources::default() });
+        let out = text(&mut redactor, &format!("x{secret}y"));
+        prop_assert!(!out.contains(&secret), "{out}");
     }
 
     #[test]

@@ -129,6 +129,21 @@ mod learning {
     use super::*;
 
     #[test]
+    fn a_secret_may_begin_like_a_flag() {
+        let argv = raws(&["litellm", "--api_key", "--Zx93_kQ-7t", "--token", "--port", "4000"]);
+        let mut redactor = Redactor::new(&Sources { argvs: vec![&argv], ..Sources::default() });
+        let clean: Vec<String> = redactor.argv(FILE, &argv).iter().map(Clean::to_string).collect();
+        assert_eq!(clean, ["litellm", "--api_key", "***secret-field***", "--token", "--port", "4000"]);
+        assert!(redactor.gate().scan(b"--Zx93_kQ-7t").is_some());
+    }
+
+    #[test]
+    fn a_key_in_a_harmless_variable_is_learned_line_by_line() {
+        let redactor = knowing(&[("CERT", "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkq\n-----END PRIVATE KEY-----")]);
+        assert!(redactor.gate().scan(b"MIIEvQIBADANBgkq").is_some());
+    }
+
+    #[test]
     fn parts_of_a_secret_are_secrets() {
         let basic = STANDARD.encode("admin:basic-password");
         let redactor = knowing(&[
