@@ -17,8 +17,8 @@ use crate::bundle::archive::Artifact;
 use crate::bundle::manifest::{Manifest, Overhead, Status};
 use crate::bundle::samples;
 use crate::bundle::work::{self, Work};
-use crate::collect::Gap;
 use crate::collect::fingerprint::Fingerprint;
+use crate::collect::{Gap, Weight};
 use crate::os::clock::utc_now;
 use crate::os::proc::ProcessId;
 use crate::redact::{Clean, Raw, Redactor};
@@ -30,6 +30,9 @@ use crate::sample::join::{Traced, join};
 use crate::sample::profile::{Profile, Sample};
 use crate::sample::pyspy::Segment;
 use crate::sample::{Event, OwnCost, Sampler, Slice, What};
+
+/// The first bytes of a compressed file.
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// What is known beside the work folder.
 #[derive(Debug, Default)]
@@ -103,7 +106,7 @@ pub fn assemble(work: &Work, redactor: &mut Redactor, aside: Aside) -> Result<As
 
     manifest.ended_utc = Some(utc_now());
     manifest.interrupted_by = aside.interrupted_by;
-    let whole = manifest.gaps.is_empty() && manifest.interrupted_by.is_none();
+    let whole = manifest.gaps.iter().all(|gap| gap.weight == Weight::Note) && manifest.interrupted_by.is_none();
     manifest.status = if whole { Status::Complete } else { Status::Partial };
     manifest.quality = Some(verdict.quality.clone());
     manifest.overhead = Overhead::of(&evidence, &verdict, began.elapsed().as_secs_f64());
@@ -119,7 +122,7 @@ impl Assembled {
         let gate = redactor.gate();
         for artifact in &self.artifacts {
             let mut unpacked = Vec::new();
-            let bytes = if artifact.name.ends_with(".gz") {
+            let bytes = if artifact.bytes.starts_with(&GZIP_MAGIC) {
                 let read = GzDecoder::new(artifact.bytes.as_slice()).read_to_end(&mut unpacked);
                 read.map_err(|error| format!("{} cannot be checked: {error}", artifact.name))?;
                 &unpacked

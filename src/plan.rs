@@ -16,7 +16,7 @@ use crate::sample::session::Orders;
 /// A slice shorter than this spends more on attaching than on sampling.
 const SHORTEST_SLICE: Duration = Duration::from_secs(1);
 /// A profile of an hour says no more than one of a minute, and grows beyond what a ticket takes.
-const LONGEST_DURATION: Duration = Duration::from_secs(3600);
+const LONGEST_DURATION: Duration = Duration::from_hours(1);
 
 /// A capture to be made.
 #[derive(Debug, Clone)]

@@ -77,14 +77,14 @@ pub fn collect(procfs: &Procfs, mounts: &CgroupRoot, subject: &Subject<'_>, gaps
         memory_used_bytes: memory.as_ref().and_then(Place::memory_used),
     };
     if cgroup.throttled_periods.is_none() {
-        gaps.push(Gap::new(
+        gaps.push(Gap::note(
             "CPU throttling",
             "the cgroup counts no periods; it is the root one, or the cpu controller is not enabled for it",
             "nothing to do unless the workers do have a CPU limit; then run capture inside their container",
         ));
     }
     if cgroup.memory_used_bytes.is_none() {
-        gaps.push(Gap::new(
+        gaps.push(Gap::note(
             "memory of the workers' cgroup",
             "the cgroup does not count memory; it is the root one, or the memory controller is not enabled for it",
             "nothing to do unless the workers do have a memory limit; then run capture inside their container",

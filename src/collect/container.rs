@@ -44,10 +44,10 @@ pub fn collect(procfs: &Procfs, subject: &Subject<'_>, gaps: &mut Vec<Gap>) -> C
             ("the Kubernetes pod", "neither POD_NAME nor HOSTNAME is set", container.pod.is_none()),
             ("the Kubernetes node", "NODE_NAME is not set", container.node.is_none()),
         ];
-        gaps.extend(missing.into_iter().filter(|gap| gap.2).map(|(what, why, _)| Gap::new(what, why, by_hand)));
+        gaps.extend(missing.into_iter().filter(|gap| gap.2).map(|(what, why, _)| Gap::note(what, why, by_hand)));
     }
     if container.runtime.is_some() && container.image.is_none() {
-        gaps.push(Gap::new(
+        gaps.push(Gap::note(
             "the container's image",
             "nothing inside a container tells it (LITELLM_RELEASE_TAG and IMAGE are not set)",
             "note the image and its tag in the ticket",

@@ -20,7 +20,7 @@ pub fn collect(subject: &Subject<'_>, python: &Python<Raw>, gaps: &mut Vec<Gap>)
         ));
     }
     if !looks_like_litellm {
-        gaps.push(Gap::new(
+        gaps.push(Gap::note(
             "LiteLLM's settings",
             "the process does not look like LiteLLM",
             "name the pid of the proxy with --pid, or leave --pid out",
@@ -29,10 +29,10 @@ pub fn collect(subject: &Subject<'_>, python: &Python<Raw>, gaps: &mut Vec<Gap>)
     }
     let port = port(subject);
     if port.is_none() {
-        gaps.push(Gap::new(
+        gaps.push(Gap::note(
             "the port",
             "no argument or variable names it; LiteLLM listens on 4000 then, or on a random port if that is taken",
-            "name the address with --litellm-url",
+            "note the address in the ticket",
         ));
     }
     let workers_configured = workers_configured(subject);
@@ -153,14 +153,14 @@ pub fn config_elsewhere(subject: &Subject<'_>) -> Vec<Gap> {
     let mut gaps = Vec::new();
     let in_database = subject.set_var("STORE_MODEL_IN_DB");
     if in_database.is_some_and(|value| value.expose().trim().eq_ignore_ascii_case("true")) {
-        gaps.push(Gap::new(
+        gaps.push(Gap::note(
             "the configuration in the database",
             "STORE_MODEL_IN_DB is on, and capture does not read the database",
             "note in the ticket what was set up in LiteLLM's UI",
         ));
     }
     if subject.set_var("LITELLM_CONFIG_BUCKET_NAME").is_some() {
-        gaps.push(Gap::new(
+        gaps.push(Gap::note(
             "the configuration in the bucket",
             "LITELLM_CONFIG_BUCKET_NAME is set, and capture does not read buckets",
             "name a copy of it with --config FILE",

@@ -41,12 +41,29 @@ pub struct Gap {
     pub why: String,
     /// What to do to get it next time.
     pub cure: String,
+    /// How much it matters.
+    pub weight: Weight,
+}
+
+/// How much a gap matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Weight {
+    /// The bundle lacks something that it exists for: it is partial.
+    Partial,
+    /// A ticket asks for it, but nothing beside the process can tell it, or it is not there to be told.
+    Note,
 }
 
 impl Gap {
-    /// A gap in three phrases.
+    /// A gap in three phrases that makes the bundle partial.
     pub fn new(what: impl Into<String>, why: impl Into<String>, cure: impl Into<String>) -> Self {
-        Self { what: what.into(), why: why.into(), cure: cure.into() }
+        Self { what: what.into(), why: why.into(), cure: cure.into(), weight: Weight::Partial }
+    }
+
+    /// A gap that is to be known but leaves the bundle complete.
+    pub fn note(what: impl Into<String>, why: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { weight: Weight::Note, ..Self::new(what, why, cure) }
     }
 
     /// The gap that a failed read leaves, with the cure that fits the failure.

@@ -69,7 +69,7 @@ fn facts(
         native_extensions: Vec::new(),
     };
     let Some(process) = procfs.same(member.id) else {
-        gaps.push(Gap::new(format!("process {pid}"), "it ended before it was read", "capture again while it runs"));
+        gaps.push(Gap::note(format!("process {pid}"), "it ended before it was read", "capture again while it runs"));
         return facts;
     };
     let mut keep =

@@ -5,6 +5,7 @@
 
 pub mod command;
 mod error;
+mod follow;
 mod snapshot;
 mod tree;
 
@@ -13,6 +14,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 pub use crate::discover::error::DiscoverError;
+pub use crate::discover::follow::Follower;
 use crate::discover::snapshot::{Seen, Snapshot};
 use crate::os::proc::{ProcessId, Procfs};
 

@@ -1,5 +1,7 @@
 //! Flamegraphs by inferno, with a palette by whose code a frame is, and a legend that says so.
 
+use std::fmt::Write as _;
+
 use inferno::flamegraph::color::{BackgroundColor, Color, PaletteMap};
 use inferno::flamegraph::{self, Options, TextTruncateDirection};
 
@@ -111,11 +113,8 @@ fn legend(y: usize) -> String {
     let mut x = 10;
     for kind in Kind::ALL {
         let Color { r, g, b } = colour_of(kind);
-        out.push_str(&format!(
-            "<rect x=\"{x}\" y=\"{}\" width=\"12\" height=\"12\" fill=\"rgb({r},{g},{b})\"/>",
-            y - 10
-        ));
-        out.push_str(&format!("<text x=\"{}\" y=\"{y}\">{}</text>", x + 17, kind.label()));
+        let _ = write!(out, "<rect x=\"{x}\" y=\"{}\" width=\"12\" height=\"12\" fill=\"rgb({r},{g},{b})\"/>", y - 10);
+        let _ = write!(out, "<text x=\"{}\" y=\"{y}\">{}</text>", x + 17, kind.label());
         x += 40 + 7 * kind.label().len();
     }
     out.push_str("</g>");

@@ -4,6 +4,7 @@
 //! names in brackets, so that all weights together are the CPU time that the kernel counted.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
 
 use crate::analyse::frames::{drawn, written};
 use crate::os::proc::ProcessId;
@@ -50,8 +51,8 @@ pub fn fold(profile: &Profile<Clean>, detail: Detail, include: impl Fn(&Sample, 
                     line.push_str(&names[frame as usize]);
                 }
             }
-            Place::Native => line.push_str(&format!(";{NATIVE}")),
-            Place::NotSampled => line.push_str(&format!(";{NOT_SAMPLED}")),
+            Place::Native => line.extend([";", NATIVE]),
+            Place::NotSampled => line.extend([";", NOT_SAMPLED]),
         }
         *lines.entry(line).or_default() += cpu_ns;
     }
@@ -59,7 +60,8 @@ pub fn fold(profile: &Profile<Clean>, detail: Detail, include: impl Fn(&Sample, 
     for (line, cpu_ns) in lines {
         let cpu_us = (cpu_ns + 500) / 1_000;
         if cpu_us > 0 {
-            text.push_str(&format!("{line} {cpu_us}\n"));
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{line} {cpu_us}");
         }
     }
     text

@@ -3,6 +3,7 @@
 use crate::analyse::functions::Function;
 use crate::analyse::verdict::{Cpu, Verdict};
 use crate::bundle::manifest::{Manifest, Status};
+use crate::collect::Weight;
 use crate::redact::Clean;
 
 /// Functions named in the summary.
@@ -50,7 +51,7 @@ pub fn lines(manifest: &Manifest, verdict: &Verdict, versions: &str) -> Vec<Stri
             cost.own_peak_rss_bytes / 1_000_000,
         ));
     }
-    for gap in &manifest.gaps {
+    for gap in manifest.gaps.iter().filter(|gap| gap.weight == Weight::Partial) {
         lines.push(format!("missing   {}: {}", gap.what, gap.why));
     }
     lines
@@ -74,7 +75,7 @@ fn status(manifest: &Manifest) -> String {
     match (manifest.status, &manifest.interrupted_by) {
         (_, Some(signal)) => format!("interrupted by {signal}"),
         (Status::Complete, None) => "complete".to_owned(),
-        (Status::Partial | Status::Running, None) => format!("partial: {} missing", manifest.gaps.len()),
+        (Status::Partial | Status::Running, None) => "partial".to_owned(),
     }
 }
 

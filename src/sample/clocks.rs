@@ -11,6 +11,12 @@ use serde::{Deserialize, Serialize};
 use crate::os::proc::{Process, ProcessId, Procfs};
 use crate::os::threads::{ClockSource, Reading, ThreadClock, tick_ns};
 
+/// Most threads of a worker sleep most of the time. One that was idle for this many readings in a row ...
+const IDLE_READINGS: u32 = 50;
+/// ... is read only every so many times until it runs again: what it uses then is placed to a tenth of a second at
+/// first. The last reading of a slice reads every clock.
+const REST: u32 = 10;
+
 /// A stretch of time between two readings in which a thread used CPU or waited for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stretch {
@@ -70,6 +76,7 @@ struct Watched {
     gone: bool,
     threads: BTreeMap<i32, WatchedThread>,
     listed_us: u64,
+    readings: u32,
 }
 
 #[derive(Debug)]
@@ -77,6 +84,8 @@ struct WatchedThread {
     clock: ThreadClock,
     last: Reading,
     last_us: u64,
+    /// Readings in a row that found it idle.
+    idle_readings: u32,
     record: ThreadRecord,
 }
 
@@ -98,6 +107,7 @@ impl Clocks {
             gone: false,
             threads: BTreeMap::new(),
             listed_us: now_us,
+            readings: 0,
         };
         watched.list_threads(now_us, Newcomer::CountsFromNow)?;
         self.source = self.source.or(watched.threads.values().next().map(|thread| thread.clock.source()));
@@ -115,10 +125,17 @@ impl Clocks {
         self.source
     }
 
-    /// Reads every clock once.
+    /// Reads the clock of every thread that is not at rest.
     pub fn read(&mut self, now_us: u64) {
         for watched in self.processes.values_mut().filter(|watched| !watched.gone) {
-            watched.read(now_us);
+            watched.read(now_us, Readings::OfBusy);
+        }
+    }
+
+    /// Reads every clock.
+    pub fn read_all(&mut self, now_us: u64) {
+        for watched in self.processes.values_mut().filter(|watched| !watched.gone) {
+            watched.read(now_us, Readings::OfAll);
         }
     }
 
@@ -153,6 +170,15 @@ impl Clocks {
     }
 }
 
+/// Which threads are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Readings {
+    /// Those that ran lately.
+    OfBusy,
+    /// All.
+    OfAll,
+}
+
 /// How the first reading of a thread counts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Newcomer {
@@ -176,16 +202,22 @@ impl Watched {
             let comm = self.process.thread_comm(tid).map(|raw| raw.expose().to_owned()).unwrap_or_default();
             let inner_tid = self.process.inner_tid(tid).unwrap_or(tid);
             let record = ThreadRecord { tid, inner_tid, comm, stretches: Vec::new() };
-            self.threads.insert(tid, WatchedThread { clock, last, last_us, record });
+            self.threads.insert(tid, WatchedThread { clock, last, last_us, idle_readings: 0, record });
         }
         self.listed_us = now_us;
         Ok(())
     }
 
-    fn read(&mut self, now_us: u64) {
+    fn read(&mut self, now_us: u64, readings: Readings) {
         let mut read_any = false;
+        self.readings = self.readings.wrapping_add(1);
         for thread in self.threads.values_mut() {
-            if let Ok(reading) = thread.clock.read() {
+            let resting = readings == Readings::OfBusy
+                && thread.idle_readings >= IDLE_READINGS
+                && !self.readings.is_multiple_of(REST);
+            if resting {
+                read_any = true;
+            } else if let Ok(reading) = thread.clock.read() {
                 thread.note(reading, now_us);
                 read_any = true;
             }
@@ -217,7 +249,9 @@ impl WatchedThread {
     fn note(&mut self, reading: Reading, now_us: u64) {
         let cpu_ns = reading.cpu_ns.saturating_sub(self.last.cpu_ns);
         let run_delay_ns = reading.run_delay_ns.saturating_sub(self.last.run_delay_ns);
+        self.idle_readings += 1;
         if cpu_ns > 0 || run_delay_ns > 0 {
+            self.idle_readings = 0;
             self.record.stretches.push(Stretch { from_us: self.last_us, to_us: now_us, cpu_ns, run_delay_ns });
             self.last = reading;
         }

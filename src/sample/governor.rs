@@ -45,7 +45,7 @@ impl Budget {
         }
         let affordable_hz = f64::from(rate_hz) * self.0 / share;
         let below = LADDER_HZ.into_iter().filter(|&step| step < rate_hz);
-        match below.clone().find(|&step| f64::from(step) <= affordable_hz).or(below.last()) {
+        match below.clone().find(|&step| f64::from(step) <= affordable_hz).or(below.clone().next_back()) {
             Some(step) => Advice::StepDownTo(step),
             None => Advice::Detach,
         }

@@ -124,7 +124,7 @@ impl Timeline {
             let Some(tid) = thread.tid.or(is_main.then_some(segment.process.pid)) else { continue };
             let (name, pieces) = self.threads.entry(tid).or_default();
             *name = thread.name.take().or(name.take());
-            add_pieces(pieces, &thread, Mapping { zero_us, end_us, half_gap_us });
+            add_pieces(pieces, &thread, TraceTime { zero_us, end_us, half_gap_us });
         }
     }
 
@@ -137,19 +137,20 @@ impl Timeline {
 
 /// From a trace's own time to the capture's.
 #[derive(Clone, Copy)]
-struct Mapping {
+#[expect(clippy::struct_field_names, reason = "the unit belongs to each name")]
+struct TraceTime {
     zero_us: u64,
     end_us: u64,
     half_gap_us: u64,
 }
 
-fn add_pieces(pieces: &mut Vec<Piece>, thread: &ThreadTrace, mapping: Mapping) {
+fn add_pieces(pieces: &mut Vec<Piece>, thread: &ThreadTrace, time: TraceTime) {
     let mut previous_us = None;
     let mut open: Option<(u64, u32)> = None;
     for &(at_us, stack) in &thread.changes {
         // The stack was seen at this time and changed somewhere since the sample before: in the middle, on average.
-        let since_us = previous_us.map_or(mapping.half_gap_us, |previous: u64| (at_us - previous) / 2);
-        let at_us_here = (mapping.zero_us + at_us).saturating_sub(since_us.min(mapping.half_gap_us));
+        let since_us = previous_us.map_or(time.half_gap_us, |previous: u64| (at_us - previous) / 2);
+        let at_us_here = (time.zero_us + at_us).saturating_sub(since_us.min(time.half_gap_us));
         previous_us = Some(at_us);
         if let Some((from_us, stack)) = open.take() {
             pieces.push(Piece { from_us, to_us: at_us_here, stack });
@@ -157,7 +158,7 @@ fn add_pieces(pieces: &mut Vec<Piece>, thread: &ThreadTrace, mapping: Mapping) {
         open = stack.map(|stack| (at_us_here, stack));
     }
     if let Some((from_us, stack)) = open {
-        pieces.push(Piece { from_us, to_us: mapping.end_us.max(from_us), stack });
+        pieces.push(Piece { from_us, to_us: time.end_us.max(from_us), stack });
     }
 }
 
@@ -337,10 +338,7 @@ mod tests {
             cpu_us: 0,
             fault: None,
         };
-        Traced {
-            segment: Segment { sampling_us: Some(0), ..segment },
-            json: format!("[{}]", events.joined(",")).into(),
-        }
+        Traced { segment: Segment { sampling_us: Some(0), ..segment }, json: format!("[{}]", events.join(",")).into() }
     }
 
     fn joined(records: &[ProcessRecord], traces: Vec<Traced>) -> Profile<Raw> {

@@ -13,7 +13,7 @@ use nix::sys::time::TimeSpec;
 use procfs::process::ProcState;
 
 use crate::bundle::work::{self, Work};
-use crate::discover::{self, Proxy};
+use crate::discover::{Follower, Proxy};
 use crate::notice::Notices;
 use crate::os::clock::monotonic_us;
 use crate::os::proc::{ProcessId, Procfs};
@@ -68,7 +68,7 @@ pub struct Session<'a> {
     work: &'a Work,
     notices: &'a Notices,
     epoch_us: u64,
-    proxy: Proxy,
+    follower: Follower,
     clocks: Clocks,
     watches: BTreeMap<ProcessId, Watch>,
     files: u32,
@@ -107,7 +107,7 @@ impl<'a> Session<'a> {
             work,
             notices,
             epoch_us: monotonic_us(),
-            proxy: proxy.clone(),
+            follower: Follower::new(Procfs::default(), proxy.clone()),
             clocks: Clocks::new(Procfs::default()),
             watches: BTreeMap::new(),
             files: 0,
@@ -120,7 +120,7 @@ impl<'a> Session<'a> {
 
     /// Runs it to its end.
     pub fn run(mut self, interrupts: &Interrupts) -> Ended {
-        for worker in self.proxy.workers().map(|worker| worker.id).collect::<Vec<_>>() {
+        for worker in self.follower.proxy().workers().map(|worker| worker.id).collect::<Vec<_>>() {
             self.start_sampler(worker, self.orders.rate_hz);
         }
         self.wait_until_sampling(interrupts);
@@ -172,7 +172,6 @@ impl<'a> Session<'a> {
             }
         };
         slice.to_us = self.now_us();
-        self.clocks.read(slice.to_us);
         self.end_slice(slice);
         self.notices.progress_done();
         interrupt
@@ -331,12 +330,14 @@ impl<'a> Session<'a> {
     /// What is looked at once a second: new workers, new threads, the samplers' cost.
     fn look_around(&mut self, now_us: u64) {
         self.clocks.look_for_threads(now_us);
-        let members = discover::refresh(&self.procfs, &self.proxy);
-        if !members.is_empty() {
-            self.proxy.members = members;
-        }
-        let newcomers: Vec<ProcessId> =
-            self.proxy.workers().map(|worker| worker.id).filter(|id| !self.watches.contains_key(id)).collect();
+        self.follower.look();
+        let newcomers: Vec<ProcessId> = self
+            .follower
+            .proxy()
+            .workers()
+            .map(|worker| worker.id)
+            .filter(|id| !self.watches.contains_key(id))
+            .collect();
         for id in newcomers {
             self.notices.say(format!("worker {} appeared and is sampled from now on", id.pid));
             self.event(id, What::WorkerJoined, now_us);
@@ -388,6 +389,7 @@ impl<'a> Session<'a> {
 
     /// Brings what the clocks recorded to safety, and looks whether a worker was left stopped.
     fn end_slice(&mut self, slice: Slice) {
+        self.clocks.read_all(slice.to_us);
         self.clocks.read_totals();
         for record in self.clocks.take() {
             self.append(work::CLOCKS, &record);
