@@ -48,9 +48,9 @@ impl Kind {
         match self {
             Self::LiteLlm => "LiteLLM",
             Self::User => "user code",
-            Self::Package => "other packages",
+            Self::Package => "packages",
             Self::Stdlib => "standard library",
-            Self::Native => "native or unknown",
+            Self::Native => "native",
         }
     }
 }

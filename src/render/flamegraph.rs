@@ -3,15 +3,17 @@
 use std::fmt::Write as _;
 
 use inferno::flamegraph::color::{BackgroundColor, Color, PaletteMap};
-use inferno::flamegraph::{self, Options, TextTruncateDirection};
+use inferno::flamegraph::{self, Direction, Options, TextTruncateDirection};
 
 use crate::analyse::frames::{Kind, drawn};
 use crate::redact::Clean;
 use crate::render::folded::{NATIVE, NOT_SAMPLED};
 use crate::sample::profile::Profile;
 
-/// Room below the graph for the legend, in pixels.
-const LEGEND_HEIGHT: usize = 30;
+/// The legend's line, in pixels from the top: that of the details of the frame under the pointer, below the subtitle.
+const LEGEND_Y: i32 = 64;
+/// How inferno's style sheet dims its search (inferno 0.12, `svg.rs`).
+const HIDDEN_SEARCH: &str = "opacity:0.1; cursor:pointer;";
 /// Stacks thinner than this share of the width, in percent, cannot be seen and only make the file large.
 const THINNEST_PERCENT: f64 = 0.02;
 
@@ -61,6 +63,8 @@ pub fn draw(folded: &str, heading: &Heading, palette: &Palette) -> std::io::Resu
     "Function".clone_into(&mut options.name_type);
     options.factor = 0.001;
     options.min_width = THINNEST_PERCENT;
+    // Roots on top: stacks are deep, and what a reader needs first is beside the title.
+    options.direction = Direction::Inverted;
     options.text_truncate_direction = TextTruncateDirection::Right;
     options.bgcolors = Some(BackgroundColor::Flat(Color { r: 255, g: 255, b: 255 }));
     options.palette_map = Some(&mut colours);
@@ -68,7 +72,7 @@ pub fn draw(folded: &str, heading: &Heading, palette: &Palette) -> std::io::Resu
     let mut svg = Vec::new();
     flamegraph::from_lines(&mut options, folded.lines(), &mut svg)?;
     let svg = String::from_utf8(svg).map_err(std::io::Error::other)?;
-    Ok(with_legend(svg))
+    Ok(furnished(&svg))
 }
 
 /// Colours that stay apart for colour-blind eyes (Okabe and Ito's set, lightened so that black text reads well).
@@ -93,37 +97,30 @@ fn shade(colour: Color, name: &str) -> Color {
     Color { r: change(colour.r), g: change(colour.g), b: change(colour.b) }
 }
 
-/// inferno draws no legend, so the picture is made taller and the legend set below.
-fn with_legend(svg: String) -> String {
-    let Some(height) = attribute(&svg, "height=\"") else { return svg };
-    let taller = height + LEGEND_HEIGHT;
-    let head_ends = svg.find("id=\"frames\"").unwrap_or(0);
-    let (head, rest) = svg.split_at(head_ends);
-    let head = head.replacen(&format!("height=\"{height}\""), &format!("height=\"{taller}\""), 2).replacen(
-        &format!(" {height}\""),
-        &format!(" {taller}\""),
-        1,
-    );
-    let Some(body) = rest.trim_end().strip_suffix("</svg>") else { return svg };
-    format!("{head}{body}{}</svg>\n", legend(height + LEGEND_HEIGHT / 2))
-}
-
-fn legend(y: usize) -> String {
-    let mut out = String::from("<g id=\"legend\">");
-    let mut x = 10;
-    for kind in Kind::ALL {
-        let Color { r, g, b } = colour_of(kind);
-        let _ = write!(out, "<rect x=\"{x}\" y=\"{}\" width=\"12\" height=\"12\" fill=\"rgb({r},{g},{b})\"/>", y - 10);
-        let _ = write!(out, "<text x=\"{}\" y=\"{y}\">{}</text>", x + 17, kind.label());
-        x += 40 + 7 * kind.label().len();
+/// inferno draws no legend, and hides its search until the pointer finds it.
+fn furnished(svg: &str) -> String {
+    let svg = svg.replacen(HIDDEN_SEARCH, "opacity:0.7; cursor:pointer;", 1);
+    match svg.trim_end().strip_suffix("</svg>") {
+        Some(body) => format!("{body}{}</svg>\n", legend()),
+        None => svg,
     }
-    out.push_str("</g>");
-    out
 }
 
-fn attribute(svg: &str, name: &str) -> Option<usize> {
-    let (_, rest) = svg.split_once(name)?;
-    rest.split_once('"')?.0.parse().ok()
+/// Set from the right edge, so that it stays in sight at every width.
+fn legend() -> String {
+    let mut out = String::from("<svg id=\"legend\" x=\"100%\" overflow=\"visible\">");
+    let mut x = -10;
+    for kind in Kind::ALL.into_iter().rev() {
+        let Color { r, g, b } = colour_of(kind);
+        x -= i32::try_from(7 * kind.label().len()).unwrap_or(0) + 12;
+        let (box_x, box_y) = (x - 17, LEGEND_Y - 10);
+        // Writing to a string cannot fail.
+        let _ = write!(out, "<text x=\"{x}\" y=\"{LEGEND_Y}\">{}</text>", kind.label());
+        let _ = write!(out, "<rect x=\"{box_x}\" y=\"{box_y}\" width=\"12\" height=\"12\" fill=\"rgb({r},{g},{b})\"/>");
+        x -= 17;
+    }
+    out.push_str("</svg>");
+    out
 }
 
 /// inferno refuses to draw nothing; but that there was nothing is a result.

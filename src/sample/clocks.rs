@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use crate::os::proc::{Process, ProcessId, Procfs};
 use crate::os::threads::{ClockSource, Reading, ThreadClock, tick_ns};
 
-/// Most threads of a worker sleep most of the time. One that was idle for this many readings in a row ...
-const IDLE_READINGS: u32 = 50;
-/// ... is read only every so many times until it runs again: what it uses then is placed to a tenth of a second at
-/// first. The last reading of a slice reads every clock.
-const REST: u32 = 10;
+/// Most threads of a worker sleep most of the time. One that ran for less than a twentieth of the time between two
+/// readings is not read again for this long: the little it uses is then placed to a tenth of a second.
+const REST_US: u64 = 100_000;
+/// The part of the time below which a thread rests, as a divisor.
+const RESTS_BELOW_ONE_IN: u64 = 20;
 
 /// A stretch of time between two readings in which a thread used CPU or waited for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,7 +76,6 @@ struct Watched {
     gone: bool,
     threads: BTreeMap<i32, WatchedThread>,
     listed_us: u64,
-    readings: u32,
 }
 
 #[derive(Debug)]
@@ -84,8 +83,8 @@ struct WatchedThread {
     clock: ThreadClock,
     last: Reading,
     last_us: u64,
-    /// Readings in a row that found it idle.
-    idle_readings: u32,
+    /// Not read before this time.
+    due_us: u64,
     record: ThreadRecord,
 }
 
@@ -107,7 +106,6 @@ impl Clocks {
             gone: false,
             threads: BTreeMap::new(),
             listed_us: now_us,
-            readings: 0,
         };
         watched.list_threads(now_us, Newcomer::CountsFromNow)?;
         self.source = self.source.or(watched.threads.values().next().map(|thread| thread.clock.source()));
@@ -202,7 +200,7 @@ impl Watched {
             let comm = self.process.thread_comm(tid).map(|raw| raw.expose().to_owned()).unwrap_or_default();
             let inner_tid = self.process.inner_tid(tid).unwrap_or(tid);
             let record = ThreadRecord { tid, inner_tid, comm, stretches: Vec::new() };
-            self.threads.insert(tid, WatchedThread { clock, last, last_us, idle_readings: 0, record });
+            self.threads.insert(tid, WatchedThread { clock, last, last_us, due_us: now_us, record });
         }
         self.listed_us = now_us;
         Ok(())
@@ -210,12 +208,8 @@ impl Watched {
 
     fn read(&mut self, now_us: u64, readings: Readings) {
         let mut read_any = false;
-        self.readings = self.readings.wrapping_add(1);
         for thread in self.threads.values_mut() {
-            let resting = readings == Readings::OfBusy
-                && thread.idle_readings >= IDLE_READINGS
-                && !self.readings.is_multiple_of(REST);
-            if resting {
+            if readings == Readings::OfBusy && now_us < thread.due_us {
                 read_any = true;
             } else if let Ok(reading) = thread.clock.read() {
                 thread.note(reading, now_us);
@@ -249,9 +243,9 @@ impl WatchedThread {
     fn note(&mut self, reading: Reading, now_us: u64) {
         let cpu_ns = reading.cpu_ns.saturating_sub(self.last.cpu_ns);
         let run_delay_ns = reading.run_delay_ns.saturating_sub(self.last.run_delay_ns);
-        self.idle_readings += 1;
+        let span_us = now_us.saturating_sub(self.last_us);
+        self.due_us = if cpu_ns / 1_000 * RESTS_BELOW_ONE_IN < span_us { now_us + REST_US } else { now_us };
         if cpu_ns > 0 || run_delay_ns > 0 {
-            self.idle_readings = 0;
             self.record.stretches.push(Stretch { from_us: self.last_us, to_us: now_us, cpu_ns, run_delay_ns });
             self.last = reading;
         }

@@ -26,6 +26,8 @@ use crate::sample::{Event, OwnCost, Slice, What};
 
 /// How often workers, threads and costs are looked at.
 const LOOK_EVERY_US: u64 = 1_000_000;
+/// How often samplers are seen to that say nothing: deadlines for attaching and stopping, hand-overs.
+const PUMP_EVERY_US: u64 = 50_000;
 /// A sampler that keeps dying is not started again and again.
 const MOST_RESTARTS: u32 = 3;
 /// How long two samplers overlap at a hand-over, so that the new one has a first stack of each thread.
@@ -147,11 +149,15 @@ impl<'a> Session<'a> {
         let slice_us = self.orders.slice.as_micros() as u64;
         let mut slice = Slice { from_us: begin_us, to_us: begin_us };
         let mut next_look_us = begin_us + LOOK_EVERY_US;
+        let mut next_pump_us = begin_us;
         let interrupt = loop {
-            self.wait_for_tick();
+            let woken = self.wait_for_tick();
             let now_us = self.now_us();
             self.read_clocks(now_us);
-            self.pump_samplers(now_us);
+            if woken == Woken::ByChild || now_us >= next_pump_us {
+                next_pump_us = now_us + PUMP_EVERY_US;
+                self.pump_samplers(now_us);
+            }
             if let Some(interrupt) = interrupts.requested() {
                 break Some(interrupt);
             }
@@ -181,13 +187,19 @@ impl<'a> Session<'a> {
     ///
     /// The waits vary by half around their mean, so that readings cannot march in step with the worker's own timers;
     /// a late reading is not made up for by a burst.
-    fn wait_for_tick(&self) {
-        let mean_us = 1_000_000 / u64::from(self.orders.rate_hz.max(1));
-        self.wait(mean_us / 2 + fastrand::u64(0..=mean_us));
+    fn wait_for_tick(&self) -> Woken {
+        let mean_us = self.interval_us();
+        self.wait(mean_us / 2 + fastrand::u64(0..=mean_us))
+    }
+
+    /// Clocks are read as often as the fastest sampler takes stacks: more often would cost and say no more.
+    fn interval_us(&self) -> u64 {
+        let rates = self.watches.values().filter(|watch| !watch.over).map(|watch| watch.rate_hz);
+        1_000_000 / u64::from(rates.max().unwrap_or(self.orders.rate_hz).max(1))
     }
 
     fn read_clocks(&mut self, now_us: u64) {
-        let interval_us = 1_000_000 / u64::from(self.orders.rate_hz.max(1));
+        let interval_us = self.interval_us();
         self.readings += 1;
         // Waits last one and a half intervals at most.
         self.late_readings += u64::from(self.readings > 1 && now_us > self.last_reading_us + 5 * interval_us / 2);
@@ -195,12 +207,15 @@ impl<'a> Session<'a> {
         self.clocks.read(now_us);
     }
 
-    fn wait(&self, us: u64) {
+    fn wait(&self, us: u64) -> Woken {
         let children = self.watches.values().flat_map(|watch| watch.current.iter().chain(&watch.outgoing));
         let mut pipes: Vec<PollFd<'_>> =
             children.flat_map(|child| child.child().pipes()).map(|pipe| PollFd::new(pipe, PollFlags::POLLIN)).collect();
         // An interrupted wait is what we want on a signal.
-        let _ = ppoll(&mut pipes, Some(TimeSpec::from_duration(Duration::from_micros(us))), None);
+        match ppoll(&mut pipes, Some(TimeSpec::from_duration(Duration::from_micros(us))), None) {
+            Ok(ready) if ready > 0 => Woken::ByChild,
+            _ => Woken::ByTime,
+        }
     }
 
     fn wait_until_sampling(&mut self, interrupts: &Interrupts) {
@@ -454,6 +469,15 @@ impl<'a> Session<'a> {
     fn now_us(&self) -> u64 {
         monotonic_us().saturating_sub(self.epoch_us)
     }
+}
+
+/// What ended a wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Woken {
+    /// A child wrote or ended.
+    ByChild,
+    /// The time was over, or a signal came.
+    ByTime,
 }
 
 /// What an ended sampler had been.
