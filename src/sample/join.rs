@@ -1,9 +1,8 @@
 //! Two halves into one profile: py-spy knows where each thread was, the kernel knows how much CPU it used.
 //!
-//! A thread's time is laid out as pieces, each in one stack, and the CPU of every stretch between two clock readings
-//! is dealt out to the pieces it overlaps. What a sampler believed of idle and busy is not used: a thread that did not
-//! run weighs nothing. No CPU is lost on the way: what fell where no stack is known keeps its weight under a name of
-//! its own.
+//! A thread's time is laid out here as pieces, each in one stack, and [`deal`](super::deal) gives them the CPU. What a
+//! sampler believed of idle and busy is not used: a thread that did not run weighs nothing. No CPU is lost on the way:
+//! what fell where no stack is known keeps its weight under a name of its own.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,14 +10,11 @@ use crate::os::proc::ProcessId;
 use crate::redact::Raw;
 use crate::sample::Sampler;
 use crate::sample::clocks::{ProcessRecord, Stretch, ThreadRecord};
-use crate::sample::profile::{Place, Profile, Sample, Thread};
+use crate::sample::deal::{Piece, SLACK_US, deal};
+use crate::sample::profile::{Profile, Sample, Thread};
 use crate::sample::pyspy::Segment;
 use crate::sample::pyspy::trace::{self, Stacks, ThreadTrace, Trace};
 use crate::sample::waits::is_wait;
-
-/// A stack is taken to have stood for this long beyond the time in which it was seen: several mean distances between
-/// samples at the lowest rate, yet far less than a slice.
-const SLACK_US: u64 = 300_000;
 
 /// One trace with the record of the child that wrote it.
 pub struct Traced {
@@ -28,20 +24,37 @@ pub struct Traced {
     pub json: Vec<u8>,
 }
 
-/// A stretch of one thread's time in one stack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Piece {
-    from_us: u64,
-    to_us: u64,
-    stack: u32,
-}
-
 /// What the traces say of one worker.
 #[derive(Debug, Default)]
 struct Timeline {
     /// Time in which a sampler took samples.
     covered: Vec<(u64, u64)>,
-    threads: HashMap<i32, (Option<Raw>, Vec<Piece>)>,
+    threads: HashMap<i32, ThreadTimeline>,
+}
+
+/// One thread's pieces, by time and without overlap.
+#[derive(Debug, Default)]
+struct ThreadTimeline {
+    name: Option<Raw>,
+    pieces: Vec<Piece>,
+}
+
+/// Threads by number.
+#[derive(Debug, Default)]
+struct Threads {
+    list: Vec<Thread<Raw>>,
+    index: HashMap<(ProcessId, i32), u32>,
+}
+
+impl Threads {
+    /// The thread's number; a new one is named as Python names it, else as the kernel does.
+    fn index(&mut self, process: ProcessId, thread: &ThreadRecord, name: Option<Raw>) -> u32 {
+        *self.index.entry((process, thread.tid)).or_insert_with(|| {
+            let name = name.unwrap_or_else(|| Raw::new(thread.comm.clone()));
+            self.list.push(Thread { process, tid: thread.tid, name });
+            self.list.len() as u32 - 1
+        })
+    }
 }
 
 /// The profile, and what each sampler contributed.
@@ -68,15 +81,29 @@ pub fn join(records: &[ProcessRecord], mut traces: Vec<Traced>) -> Joined {
     let waits: Vec<bool> = frames.iter().map(|frame| is_wait(frame.function.expose(), frame.file.expose())).collect();
     let waits_of_stack: Vec<bool> = nodes.iter().map(|node| waits[node.frame as usize]).collect();
 
-    let mut dealer = Dealer { waits: &waits_of_stack, threads: Vec::new(), index: HashMap::new(), samples: Vec::new() };
+    let mut threads = Threads::default();
+    let mut samples = Vec::new();
     let nothing = Timeline::default();
     for record in records {
         let timeline = timelines.get(&record.process).unwrap_or(&nothing);
         for thread in &record.threads {
-            dealer.deal(record, thread, timeline);
+            let known = timeline.threads.get(&thread.inner_tid);
+            let index = threads.index(record.process, thread, known.and_then(|known| known.name.clone()));
+            let pieces = known.map_or(&[][..], |known| known.pieces.as_slice());
+            let from_to_us = (record.from_us, record.to_us);
+            let dealt =
+                deal(&thread.stretches, from_to_us, pieces, &waits_of_stack, |stretch| timeline.covers(stretch));
+            samples.extend(dealt.into_iter().map(|part| Sample {
+                at_us: part.stretch.from_us,
+                span_us: part.stretch.to_us - part.stretch.from_us,
+                thread: index,
+                place: part.place,
+                cpu_ns: part.stretch.cpu_ns,
+                run_delay_ns: part.stretch.run_delay_ns,
+            }));
         }
     }
-    let Dealer { threads, mut samples, .. } = dealer;
+    let threads = threads.list;
     samples.sort_by_key(|sample| (sample.at_us, sample.thread));
     Joined { profile: Profile { frames, stacks: nodes, threads, samples }, samplers }
 }
@@ -110,9 +137,9 @@ impl Timeline {
         let Some((begin_us, end_us)) = covered(segment, &trace) else { return };
         let zero_us = end_us - trace.last_us;
         // At a hand-over the new sampler's word counts from its first sample on.
-        for (_, pieces) in self.threads.values_mut() {
-            pieces.retain(|piece| piece.from_us < begin_us);
-            if let Some(last) = pieces.last_mut() {
+        for thread in self.threads.values_mut() {
+            thread.pieces.retain(|piece| piece.from_us < begin_us);
+            if let Some(last) = thread.pieces.last_mut() {
                 last.to_us = last.to_us.min(begin_us);
             }
         }
@@ -122,9 +149,9 @@ impl Timeline {
             // Before 3.11 py-spy may know a thread by its pthread id alone; the main thread is known all the same.
             let is_main = thread.name.as_ref().is_some_and(|name| name.expose() == "MainThread");
             let Some(tid) = thread.tid.or(is_main.then_some(segment.process.pid)) else { continue };
-            let (name, pieces) = self.threads.entry(tid).or_default();
-            *name = thread.name.take().or(name.take());
-            add_pieces(pieces, &thread, TraceTime { zero_us, end_us, half_gap_us });
+            let timeline = self.threads.entry(tid).or_default();
+            timeline.name = thread.name.take().or(timeline.name.take());
+            add_pieces(&mut timeline.pieces, &thread, TraceTime { zero_us, end_us, half_gap_us });
         }
     }
 
@@ -153,12 +180,12 @@ fn add_pieces(pieces: &mut Vec<Piece>, thread: &ThreadTrace, time: TraceTime) {
         let at_us_here = (time.zero_us + at_us).saturating_sub(since_us.min(time.half_gap_us));
         previous_us = Some(at_us);
         if let Some((from_us, stack)) = open.take() {
-            pieces.push(Piece { from_us, to_us: at_us_here, stack });
+            pieces.push(Piece { from_us, to_us: at_us_here, stack, gap_us: 2 * time.half_gap_us });
         }
         open = stack.map(|stack| (at_us_here, stack));
     }
     if let Some((from_us, stack)) = open {
-        pieces.push(Piece { from_us, to_us: time.end_us.max(from_us), stack });
+        pieces.push(Piece { from_us, to_us: time.end_us.max(from_us), stack, gap_us: 2 * time.half_gap_us });
     }
 }
 
@@ -172,138 +199,10 @@ fn zero_of(segment: &Segment, last_us: u64) -> u64 {
     }
 }
 
-/// Deals CPU out to pieces.
-struct Dealer<'a> {
-    waits: &'a [bool],
-    threads: Vec<Thread<Raw>>,
-    index: HashMap<(ProcessId, i32), u32>,
-    samples: Vec<Sample>,
-}
-
-impl Dealer<'_> {
-    fn deal(&mut self, record: &ProcessRecord, thread: &ThreadRecord, timeline: &Timeline) {
-        let known = timeline.threads.get(&thread.inner_tid);
-        let name = known.and_then(|(name, _)| name.clone()).unwrap_or_else(|| Raw::new(thread.comm.clone()));
-        let threads = &mut self.threads;
-        let index = *self.index.entry((record.process, thread.tid)).or_insert_with(|| {
-            threads.push(Thread { process: record.process, tid: thread.tid, name });
-            threads.len() as u32 - 1
-        });
-        let pieces = known.map_or(&[][..], |(_, pieces)| pieces);
-        let mut first = pieces.partition_point(|piece| piece.to_us <= record.from_us);
-        let mut idle_from_us = record.from_us;
-        for stretch in &thread.stretches {
-            self.idle(index, pieces, idle_from_us, stretch.from_us);
-            idle_from_us = stretch.to_us;
-            while pieces.get(first).is_some_and(|piece| piece.to_us <= stretch.from_us) {
-                first += 1;
-            }
-            let overlapping: Vec<Piece> = pieces[first..]
-                .iter()
-                .take_while(|piece| piece.from_us < stretch.to_us)
-                .map(|piece| Piece {
-                    from_us: piece.from_us.max(stretch.from_us),
-                    to_us: piece.to_us.min(stretch.to_us),
-                    ..*piece
-                })
-                .filter(|piece| piece.from_us < piece.to_us)
-                .collect();
-            if overlapping.is_empty() {
-                let place = elsewhere(pieces, first, stretch, timeline);
-                self.push(index, place, *stretch);
-            } else {
-                self.deal_stretch(index, stretch, &overlapping);
-            }
-        }
-        self.idle(index, pieces, idle_from_us, record.to_us);
-    }
-
-    fn deal_stretch(&mut self, thread: u32, stretch: &Stretch, pieces: &[Piece]) {
-        let kinds: Vec<(u64, bool)> =
-            pieces.iter().map(|piece| (piece.to_us - piece.from_us, self.waits[piece.stack as usize])).collect();
-        let cpu = share(stretch.cpu_ns, stretch.run_delay_ns, &kinds);
-        let total_us: u64 = kinds.iter().map(|kind| kind.0).sum();
-        for ((piece, cpu_ns), (length_us, _)) in pieces.iter().zip(cpu).zip(kinds) {
-            let run_delay_ns =
-                (u128::from(stretch.run_delay_ns) * u128::from(length_us) / u128::from(total_us.max(1))) as u64;
-            let part = Stretch { from_us: piece.from_us, to_us: piece.to_us, cpu_ns, run_delay_ns };
-            self.push(thread, Place::Stack(piece.stack), part);
-        }
-    }
-
-    /// Time without CPU still tells where the thread stood.
-    fn idle(&mut self, thread: u32, pieces: &[Piece], from_us: u64, to_us: u64) {
-        let first = pieces.partition_point(|piece| piece.to_us <= from_us);
-        for piece in pieces[first..].iter().take_while(|piece| piece.from_us < to_us) {
-            let (from_us, to_us) = (piece.from_us.max(from_us), piece.to_us.min(to_us));
-            if from_us < to_us {
-                self.push(thread, Place::Stack(piece.stack), Stretch { from_us, to_us, cpu_ns: 0, run_delay_ns: 0 });
-            }
-        }
-    }
-
-    fn push(&mut self, thread: u32, place: Place, stretch: Stretch) {
-        self.samples.push(Sample {
-            at_us: stretch.from_us,
-            span_us: stretch.to_us - stretch.from_us,
-            thread,
-            place,
-            cpu_ns: stretch.cpu_ns,
-            run_delay_ns: stretch.run_delay_ns,
-        });
-    }
-}
-
-/// Where a thread was in a stretch that no piece overlaps.
-fn elsewhere(pieces: &[Piece], next: usize, stretch: &Stretch, timeline: &Timeline) -> Place {
-    let before = next.checked_sub(1).and_then(|index| pieces.get(index));
-    let before = before.map(|piece| (stretch.from_us.saturating_sub(piece.to_us), piece.stack));
-    let after = pieces.get(next).map(|piece| (piece.from_us.saturating_sub(stretch.to_us), piece.stack));
-    match before.into_iter().chain(after).min() {
-        Some((distance_us, stack)) if distance_us <= SLACK_US => Place::Stack(stack),
-        None if timeline.covers(stretch) => Place::Native,
-        _ => Place::NotSampled,
-    }
-}
-
-/// Deals `cpu_ns` out to pieces of a stretch, each given by its length in microseconds and whether it is a wait.
-///
-/// Code that is not a wait runs whenever it has a CPU, so it comes first, up to its length; a wait gets what is left:
-/// whatever the thread slept, it slept there. Time in the run queue shortens all lengths alike.
-fn share(cpu_ns: u64, run_delay_ns: u64, pieces: &[(u64, bool)]) -> Vec<u64> {
-    let length = |waiting: bool| -> u128 {
-        pieces.iter().filter(|piece| piece.1 == waiting).map(|piece| u128::from(piece.0)).sum()
-    };
-    let (busy_us, wait_us) = (length(false), length(true));
-    let (cpu, delay) = (u128::from(cpu_ns), u128::from(run_delay_ns));
-    let busy_cpu = if wait_us == 0 {
-        cpu
-    } else {
-        // The busy pieces' length in nanoseconds, less their part of the run-queue time.
-        cpu.min(busy_us * 1_000 * cpu / (cpu + delay).max(1))
-    };
-    let wait_cpu = cpu - busy_cpu;
-    let mut left = cpu_ns;
-    let mut shares: Vec<u64> = pieces
-        .iter()
-        .map(|&(length_us, waiting)| {
-            let (pot, total) = if waiting { (wait_cpu, wait_us) } else { (busy_cpu, busy_us) };
-            let part = ((pot * u128::from(length_us)).checked_div(total).unwrap_or(0) as u64).min(left);
-            left -= part;
-            part
-        })
-        .collect();
-    // What rounding left over goes to the largest share, so that nothing is lost.
-    if let Some(largest) = shares.iter_mut().max() {
-        *largest += left;
-    }
-    shares
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
+    use crate::sample::profile::Place;
 
     const WORKER: ProcessId = ProcessId { pid: 70, start_ticks: 5 };
 
@@ -443,13 +342,5 @@ mod tests {
         assert_eq!(zero_of(&at(1_000, 40_000, Some(100_500)), 100_000), 1_000, "never before it was started");
         assert_eq!(zero_of(&at(1_000, 40_000, Some(900_000)), 100_000), 40_000, "never after it sampled");
         assert_eq!(zero_of(&at(1_000, 40_000, None), 100_000), 1_000);
-    }
-
-    proptest! {
-        #[test]
-        fn no_cpu_is_lost_or_made(cpu in 0_u64..20_000_000_000, delay in 0_u64..1_000_000_000,
-                                  pieces in proptest::collection::vec((1_u64..20_000, any::<bool>()), 1..12)) {
-            prop_assert_eq!(share(cpu, delay, &pieces).iter().sum::<u64>(), cpu);
-        }
     }
 }

@@ -4,6 +4,7 @@
 //! budget of the [`governor`]; [`join`] makes a [`profile`] of the two halves afterwards.
 
 pub mod clocks;
+mod deal;
 pub mod governor;
 pub mod join;
 pub mod profile;
