@@ -39,12 +39,13 @@ impl Lab {
         Capture::new().arg("--py-spy").arg(self.py_spy()).env("LITELLM_MASTER_KEY", &litellm.facts.key)
     }
 
-    /// What py-spy alone says of the threads that hold the GIL.
+    /// What py-spy alone says of the thread that holds the GIL. It stops the process for every sample: without that
+    /// it loses most of the deepest stacks, which is no measure for anybody.
     pub fn py_spy_record(&self, pid: i32, seconds: u32) -> Stacks {
         let dir = tempfile::tempdir().expect("a folder for py-spy");
         let raw = dir.path().join("raw");
         let output = Command::new(self.py_spy())
-            .args(["record", "--gil", "--nonblocking", "--format", "raw", "--rate", "100"])
+            .args(["record", "--gil", "--format", "raw", "--rate", "100"])
             .args(["--pid", &pid.to_string(), "--duration", &seconds.to_string(), "--output"])
             .arg(&raw)
             .output()
