@@ -206,7 +206,13 @@ def main() -> None:
     arguments = parser.parse_args()
     exit_on_signals()
     with LiteLLM(arguments.config, arguments.workers, arguments.server) as proxy:
-        facts = {"pid": proxy.pid, "workers": proxy.worker_pids(), "url": proxy.url, "key": proxy.key, "log": str(proxy.log)}
+        facts = {
+            "pid": proxy.pid,
+            "workers": proxy.worker_pids(),
+            "url": proxy.url,
+            "key": proxy.key,
+            "log": str(proxy.log),
+        }
         print(json.dumps(facts), flush=True)
         sys.stdin.read()
 
