@@ -1,16 +1,17 @@
 //! What is known of a target, and how what is not known is said.
 
-mod support;
+#[path = "support/fixture_proc.rs"]
+mod fixture_proc;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use fixture_proc::{Fixture, FixtureProc};
 use litellm_capture::collect::fingerprint::{CgroupVersion, Fingerprint, Server, WorkerMode};
 use litellm_capture::collect::{CgroupRoot, Cleaner, CollectOptions, Collected, collect};
 use litellm_capture::discover::{Target, find};
 use litellm_capture::os::proc::Procfs;
 use litellm_capture::redact::Raw;
-use support::fixture_proc::{Fixture, FixtureProc};
 
 const VENV: &str = "/app/.venv/lib/python3.13/site-packages";
 const OPTIONS: CollectOptions<'_> = CollectOptions { config: None, deadline: Duration::from_secs(30) };

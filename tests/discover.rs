@@ -1,11 +1,12 @@
 //! Which processes are taken for LiteLLM, and for what: every layout that is met in the field.
 
-mod support;
+#[path = "support/fixture_proc.rs"]
+mod fixture_proc;
 
+use fixture_proc::{Fixture, FixtureProc};
 use litellm_capture::discover::{DiscoverError, Member, Proxy, Role, Scope, Target, find, refresh};
 use litellm_capture::os::proc::Procfs;
 use proptest::prelude::*;
-use support::fixture_proc::{Fixture, FixtureProc};
 
 const SPAWN: [&str; 5] = [
     "/app/.venv/bin/python3",

@@ -1,0 +1,116 @@
+//! A bundle, unpacked into memory.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs::File,
+    io::Read,
+    path::Path,
+};
+
+use flate2::read::GzDecoder;
+use serde_json::Value;
+use tar::Archive;
+
+pub struct Bundle {
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+impl Bundle {
+    #[track_caller]
+    pub fn open(path: &Path) -> Self {
+        let file = File::open(path).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+        let mut files = BTreeMap::new();
+        for entry in Archive::new(GzDecoder::new(file)).entries().expect("a tarball") {
+            let mut entry = entry.expect("an entry");
+            if !entry.header().entry_type().is_file() {
+                continue;
+            }
+            let path = entry.path().expect("an entry's path").into_owned();
+            let name = path.components().skip(1).collect::<std::path::PathBuf>();
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).expect("an entry's bytes");
+            files.insert(name.to_str().expect("a name in UTF-8").to_owned(), bytes);
+        }
+        Self { files }
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
+    }
+
+    #[track_caller]
+    pub fn text(&self, name: &str) -> &str {
+        let bytes = self.files.get(name).unwrap_or_else(|| panic!("no {name} in {:?}", self.files.keys()));
+        str::from_utf8(bytes).unwrap_or_else(|why| panic!("{name}: {why}"))
+    }
+
+    #[track_caller]
+    pub fn json(&self, name: &str) -> Value {
+        serde_json::from_str(self.text(name)).unwrap_or_else(|why| panic!("{name}: {why}"))
+    }
+
+    /// A figure of `summary.json`.
+    #[track_caller]
+    pub fn figure(&self, pointer: &str) -> f64 {
+        let summary = self.json("summary.json");
+        summary.pointer(pointer).and_then(Value::as_f64).unwrap_or_else(|| panic!("no {pointer} in {summary:#}"))
+    }
+
+    #[track_caller]
+    pub fn folded(&self, name: &str) -> Stacks {
+        Stacks::parse(self.text(name))
+    }
+}
+
+/// Folded stacks: in the bundle weighted with microseconds of CPU, from py-spy with samples.
+pub struct Stacks(Vec<(Vec<String>, u64)>);
+
+impl Stacks {
+    #[track_caller]
+    pub fn parse(folded: &str) -> Self {
+        Self(folded.lines().map(parse_line).collect())
+    }
+
+    pub fn total(&self) -> u64 {
+        self.0.iter().map(|(_, weight)| weight).sum()
+    }
+
+    /// The share of the whole that a function of this name was itself running.
+    pub fn self_share(&self, name: &str) -> f64 {
+        self.share(|frames| frames.last().is_some_and(|frame| function(frame).contains(name)))
+    }
+
+    /// The share of the whole that a function of this name was on the stack.
+    pub fn inclusive_share(&self, name: &str) -> f64 {
+        self.share(|frames| frames.iter().any(|frame| function(frame).contains(name)))
+    }
+
+    fn share(&self, belongs: impl Fn(&[String]) -> bool) -> f64 {
+        let weight: u64 = self.0.iter().filter(|(frames, _)| belongs(frames)).map(|(_, weight)| weight).sum();
+        weight as f64 / self.total().max(1) as f64
+    }
+
+    /// The functions that were themselves running most, the first one first.
+    pub fn top(&self, count: usize) -> Vec<&str> {
+        let mut own = HashMap::<&str, u64>::new();
+        for (frames, weight) in &self.0 {
+            if let Some(frame) = frames.last() {
+                *own.entry(function(frame)).or_default() += weight;
+            }
+        }
+        let mut functions: Vec<_> = own.into_iter().collect();
+        functions.sort_by_key(|&(name, weight)| (std::cmp::Reverse(weight), name));
+        functions.into_iter().take(count).map(|(name, _)| name).collect()
+    }
+}
+
+fn parse_line(line: &str) -> (Vec<String>, u64) {
+    let (frames, weight) = line.rsplit_once(' ').unwrap_or_else(|| panic!("no weight in `{line}`"));
+    let weight = weight.parse().unwrap_or_else(|_| panic!("no whole number at the end of `{line}`"));
+    (frames.split(';').map(str::to_owned).collect(), weight)
+}
+
+/// `BurnCPU.expensive_pii_scrub (custom_callbacks.py:19)` without the place.
+fn function(frame: &str) -> &str {
+    frame.split_once(" (").map_or(frame, |(name, _)| name)
+}

@@ -1,0 +1,186 @@
+//! The lab of `scripts/lab-setup`: a real LiteLLM on mock models, its load, and py-spy.
+
+use std::{
+    env,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use serde::Deserialize;
+
+use super::{Capture, bundle::Stacks};
+
+/// One test at a time: each loads all cores of a small machine, and a test may need to be alone with its LiteLLM.
+static TURN: Mutex<()> = Mutex::new(());
+
+pub struct Lab {
+    dir: PathBuf,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Lab {
+    /// Waits for this test's turn.
+    #[track_caller]
+    pub fn require() -> Self {
+        let dir = env::var_os("CAPTURE_LAB_DIR").map_or_else(|| repository().join("target/lab"), PathBuf::from);
+        assert!(dir.join("venv").is_dir(), "no lab in {}: run scripts/lab-setup", dir.display());
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        Self { dir, _turn: turn }
+    }
+
+    fn py_spy(&self) -> PathBuf {
+        self.dir.join("venv/bin/py-spy")
+    }
+
+    /// A capture that knows where the lab's py-spy is and has the key of the LiteLLM.
+    pub fn capture(&self, litellm: &LiteLlm) -> Capture {
+        Capture::new().arg("--py-spy").arg(self.py_spy()).env("LITELLM_MASTER_KEY", &litellm.facts.key)
+    }
+
+    /// What py-spy alone says of the thread that holds the GIL. It stops the process for every sample: without that
+    /// it loses most of the deepest stacks, which is no measure for anybody.
+    pub fn py_spy_record(&self, pid: i32, seconds: u32) -> Stacks {
+        let dir = tempfile::tempdir().expect("a folder for py-spy");
+        let raw = dir.path().join("raw");
+        let output = Command::new(self.py_spy())
+            .args(["record", "--gil", "--format", "raw", "--rate", "100"])
+            .args(["--pid", &pid.to_string(), "--duration", &seconds.to_string(), "--output"])
+            .arg(&raw)
+            .output()
+            .expect("py-spy can be started");
+        assert!(output.status.success(), "py-spy: {}", String::from_utf8_lossy(&output.stderr));
+        Stacks::parse(&std::fs::read_to_string(raw).expect("py-spy's output"))
+    }
+
+    #[track_caller]
+    pub fn litellm(&self, server: Server, workers: usize, config: Config) -> LiteLlm {
+        let mut keeper = Command::new("python3")
+            .arg(repository().join("tests/lab/lab.py"))
+            .args(["--server", server.name(), "--workers", &workers.to_string(), "--config", config.name()])
+            .env("CAPTURE_LAB_DIR", &self.dir)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python3 can be started");
+        let mut line = String::new();
+        BufReader::new(keeper.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line of UTF-8");
+        let litellm =
+            LiteLlm { facts: serde_json::from_str(&line).expect("LiteLLM serves; otherwise its log is above"), keeper };
+        assert_eq!(litellm.facts.workers.len(), workers);
+        litellm
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Server {
+    Uvicorn,
+    Gunicorn,
+    Granian,
+}
+
+impl Server {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Uvicorn => "uvicorn",
+            Self::Gunicorn => "gunicorn",
+            Self::Granian => "granian",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Config {
+    /// With the callback that burns CPU.
+    Burn,
+    /// With nothing wrong.
+    Plain,
+}
+
+impl Config {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Burn => "mock",
+            Self::Plain => "plain",
+        }
+    }
+}
+
+/// A LiteLLM whose workers all serve. `lab.py` keeps it and ends it when its standard input ends, which it does when
+/// this is dropped, and also when the test itself is killed.
+pub struct LiteLlm {
+    facts: Facts,
+    keeper: Child,
+}
+
+#[derive(Deserialize)]
+struct Facts {
+    pid: i32,
+    workers: Vec<i32>,
+    url: String,
+    key: String,
+}
+
+impl LiteLlm {
+    /// Of the process that was started, which is the supervisor where there are several workers.
+    pub fn pid(&self) -> i32 {
+        self.facts.pid
+    }
+
+    pub fn workers(&self) -> &[i32] {
+        &self.facts.workers
+    }
+
+    pub fn load(&self, case: Case, connections: usize) -> Load {
+        let generator = Command::new("python3")
+            .arg(repository().join("tests/lab/load.py"))
+            .args(["--url", &self.facts.url, "--case", case.name()])
+            .args(["--connections", &connections.to_string(), "--duration", "300"])
+            .env("LITELLM_MASTER_KEY", &self.facts.key)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("python3 can be started");
+        Load { generator }
+    }
+}
+
+impl Drop for LiteLlm {
+    fn drop(&mut self) {
+        drop(self.keeper.stdin.take());
+        let _ = self.keeper.wait();
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Case {
+    /// Every request is followed by the callback that burns CPU, if the configuration has it.
+    Burn,
+    /// Every answer is streamed in thousands of chunks.
+    Stream,
+}
+
+impl Case {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Burn => "burn",
+            Self::Stream => "stream",
+        }
+    }
+}
+
+/// Requests, as fast as they are answered, until this is dropped.
+pub struct Load {
+    generator: Child,
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        let _ = self.generator.kill();
+        let _ = self.generator.wait();
+    }
+}
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
