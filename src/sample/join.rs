@@ -70,10 +70,10 @@ pub fn join(records: &[ProcessRecord], mut traces: Vec<Traced>) -> Joined {
     traces.sort_by_key(|traced| traced.segment.spawned_us);
     let mut stacks = Stacks::default();
     let mut timelines: BTreeMap<ProcessId, Timeline> = BTreeMap::new();
-    let mut samplers = Vec::new();
+    let mut runs = Vec::new();
     for Traced { segment, json } in traces {
         let trace = trace::read(&json, &mut stacks);
-        samplers.push(sampler_of(&segment, &trace, json.is_empty()));
+        runs.push(sampler_of(&segment, &trace, json.is_empty()));
         timelines.entry(segment.process).or_default().add(&segment, trace);
     }
     let frames = stacks.frames.into_items();
@@ -105,7 +105,7 @@ pub fn join(records: &[ProcessRecord], mut traces: Vec<Traced>) -> Joined {
     }
     let threads = threads.list;
     samples.sort_by_key(|sample| (sample.at_us, sample.thread));
-    Joined { profile: Profile { frames, stacks: nodes, threads, samples }, samplers }
+    Joined { profile: Profile { frames, stacks: nodes, threads, samples }, samplers: runs }
 }
 
 fn sampler_of(segment: &Segment, trace: &Trace, without_file: bool) -> Sampler {
