@@ -10,6 +10,8 @@ use crate::analyse::verdict::Cpu;
 const MOST_ERRORS_PERCENT: f64 = 15.0;
 /// CPU without a stack up to here cannot hide the largest function.
 const MOST_NOT_SAMPLED_PERCENT: f64 = 10.0;
+/// With more than this the usual callers of torn stacks rest on less than they are used for.
+const MOST_MENDED_PERCENT: f64 = 50.0;
 /// Sum of the threads' clocks against the process's own count, which is in ticks of 10 ms.
 const MOST_DIFFERENCE_PERCENT: f64 = 5.0;
 /// Below this much CPU the tick of 10 ms alone can make such a difference.
@@ -102,7 +104,11 @@ pub fn judge(evidence: &Evidence, cpu: &Cpu, samples: u64) -> Quality {
         quality.lower(Grade::Weak, format!("{not_sampled} % of the CPU time fell where nothing was sampled"));
     }
     if errors_percent > MOST_ERRORS_PERCENT {
-        quality.lower(Grade::Weak, format!("{errors_percent} % of the samples were lost to errors"));
+        quality.lower(Grade::Weak, format!("{errors_percent} % of the samples were lost while stacks changed"));
+    }
+    if cpu.mended_percent > MOST_MENDED_PERCENT {
+        let mended = cpu.mended_percent;
+        quality.lower(Grade::Weak, format!("{mended} % of the CPU time is in stacks that were torn and mended"));
     }
     if let Some(difference) = cpu.difference_percent
         && difference.abs() > MOST_DIFFERENCE_PERCENT

@@ -10,7 +10,7 @@ use crate::analyse::functions::{Function, by_function, percent, seconds};
 use crate::analyse::quality::{Quality, judge};
 use crate::os::proc::ProcessId;
 use crate::redact::Clean;
-use crate::sample::profile::{Place, Profile};
+use crate::sample::profile::{Place, Profile, Shape};
 
 pub use crate::analyse::quality::Grade;
 
@@ -51,6 +51,8 @@ pub struct Cpu {
     pub native_percent: f64,
     /// CPU where no sampler was attached.
     pub not_sampled_percent: f64,
+    /// CPU in stacks that were torn and mended.
+    pub mended_percent: f64,
 }
 
 /// One worker.
@@ -89,26 +91,39 @@ struct Tally {
     run_delay_ns: u64,
 }
 
+/// CPU that is not simply in a stack that was read whole.
+#[derive(Default)]
+#[expect(clippy::struct_field_names, reason = "the unit belongs to each name")]
+struct Parts {
+    native_ns: u64,
+    not_sampled_ns: u64,
+    mended_ns: u64,
+}
+
 /// Judges the evidence.
 pub fn analyse(evidence: &Evidence, profile: &Profile<Clean>) -> Verdict {
     let mut tallies: BTreeMap<ProcessId, Tally> = BTreeMap::new();
     let mut kinds: BTreeMap<Kind, u64> = BTreeMap::new();
-    let (mut native_ns, mut not_sampled_ns, mut samples) = (0, 0, 0);
+    let mut parts = Parts::default();
+    let mut samples = 0;
     for sample in &profile.samples {
         let tally = tallies.entry(profile.threads[sample.thread as usize].process).or_default();
         tally.cpu_ns += sample.cpu_ns;
         tally.run_delay_ns += sample.run_delay_ns;
+        if sample.shape == Shape::Mended {
+            parts.mended_ns += sample.cpu_ns;
+        }
         let kind = match sample.place {
             Place::Stack(stack) => {
                 samples += u64::from(sample.cpu_ns > 0);
                 Kind::of_file(profile.leaf_to_root(stack).next().map_or("", |frame| frame.file.as_str()))
             }
             Place::Native => {
-                native_ns += sample.cpu_ns;
+                parts.native_ns += sample.cpu_ns;
                 Kind::Native
             }
             Place::NotSampled => {
-                not_sampled_ns += sample.cpu_ns;
+                parts.not_sampled_ns += sample.cpu_ns;
                 Kind::Native
             }
         };
@@ -116,7 +131,7 @@ pub fn analyse(evidence: &Evidence, profile: &Profile<Clean>) -> Verdict {
     }
     let all_ns: u64 = tallies.values().map(|tally| tally.cpu_ns).sum();
     let workers = workers(evidence, &tallies);
-    let cpu = cpu(evidence, &workers, all_ns, percent(native_ns, all_ns), percent(not_sampled_ns, all_ns));
+    let cpu = cpu(evidence, &workers, all_ns, &parts);
     let mut kinds: Vec<KindShare> = kinds
         .into_iter()
         .filter(|(_, ns)| *ns > 0)
@@ -156,7 +171,7 @@ fn workers(evidence: &Evidence, tallies: &BTreeMap<ProcessId, Tally>) -> Vec<Wor
     workers
 }
 
-fn cpu(evidence: &Evidence, workers: &[Worker], all_ns: u64, native_percent: f64, not_sampled_percent: f64) -> Cpu {
+fn cpu(evidence: &Evidence, workers: &[Worker], all_ns: u64, parts: &Parts) -> Cpu {
     let begin_us = evidence.slices.first().map_or(0, |slice| slice.from_us);
     let end_us = evidence.slices.last().map_or(0, |slice| slice.to_us);
     let wall_seconds = end_us.saturating_sub(begin_us) as f64 / 1e6;
@@ -170,7 +185,8 @@ fn cpu(evidence: &Evidence, workers: &[Worker], all_ns: u64, native_percent: f64
         difference_percent: (kernel_seconds > 0.0)
             .then(|| ((compared_seconds / kernel_seconds - 1.0) * 1_000.0).round() / 10.0),
         cores: if wall_seconds > 0.0 { (seconds(all_ns) / wall_seconds * 1_000.0).round() / 1_000.0 } else { 0.0 },
-        native_percent,
-        not_sampled_percent,
+        native_percent: percent(parts.native_ns, all_ns),
+        not_sampled_percent: percent(parts.not_sampled_ns, all_ns),
+        mended_percent: percent(parts.mended_ns, all_ns),
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bundle::manifest::{FORMAT, Format};
 use crate::redact::Clean;
-use crate::sample::profile::{Frame, Place, Profile, Sample, StackNode, Thread};
+use crate::sample::profile::{Frame, Place, Profile, Sample, Shape, StackNode, Thread};
 
 /// In the `stack` column: a thread without Python.
 const NATIVE: i64 = -1;
@@ -35,6 +35,8 @@ struct Columns {
     stack: Vec<i64>,
     cpu_ns: Vec<u64>,
     run_delay_ns: Vec<u64>,
+    /// 1 where the stack was torn and was mended.
+    mended: Vec<u8>,
 }
 
 /// Writes a profile.
@@ -51,6 +53,7 @@ pub fn write(profile: &Profile<Clean>) -> io::Result<Vec<u8>> {
         });
         columns.cpu_ns.push(sample.cpu_ns);
         columns.run_delay_ns.push(sample.run_delay_ns);
+        columns.mended.push(u8::from(sample.shape == Shape::Mended));
     }
     let stored = Stored {
         format: FORMAT,
@@ -78,12 +81,14 @@ pub fn read(bytes: &[u8]) -> io::Result<Profile<Clean>> {
         .zip(columns.stack)
         .zip(columns.cpu_ns)
         .zip(columns.run_delay_ns)
-        .map(|(((((&at_us, span_us), thread), stack), cpu_ns), run_delay_ns)| {
+        .zip(columns.mended)
+        .map(|((((((&at_us, span_us), thread), stack), cpu_ns), run_delay_ns), mended)| {
             let place = match stack {
                 NATIVE => Place::Native,
                 stack => u32::try_from(stack).map_or(Place::NotSampled, Place::Stack),
             };
-            Sample { at_us, span_us, thread, place, cpu_ns, run_delay_ns }
+            let shape = if mended == 1 { Shape::Mended } else { Shape::Whole };
+            Sample { at_us, span_us, thread, place, shape, cpu_ns, run_delay_ns }
         })
         .collect();
     let stacks_hold = stored.stacks.iter().enumerate().all(|(index, node)| {
@@ -114,7 +119,15 @@ mod tests {
                 name: Clean::ours("MainThread"),
             }],
             samples: [Place::Stack(0), Place::Native, Place::NotSampled]
-                .map(|place| Sample { at_us: 1, span_us: 2, thread: 0, place, cpu_ns: 3, run_delay_ns: 4 })
+                .map(|place| Sample {
+                    at_us: 1,
+                    span_us: 2,
+                    thread: 0,
+                    place,
+                    shape: Shape::Mended,
+                    cpu_ns: 3,
+                    run_delay_ns: 4,
+                })
                 .to_vec(),
         }
     }

@@ -11,7 +11,8 @@ use crate::redact::Raw;
 use crate::sample::Sampler;
 use crate::sample::clocks::{ProcessRecord, Stretch, ThreadRecord};
 use crate::sample::deal::{Piece, SLACK_US, deal};
-use crate::sample::profile::{Profile, Sample, Thread};
+use crate::sample::mend::mend;
+use crate::sample::profile::{Profile, Sample, Shape, Thread};
 use crate::sample::pyspy::Segment;
 use crate::sample::pyspy::trace::{self, Stacks, ThreadTrace, Trace};
 use crate::sample::waits::is_wait;
@@ -29,7 +30,7 @@ pub struct Traced {
 struct Timeline {
     /// Time in which a sampler took samples.
     covered: Vec<(u64, u64)>,
-    threads: HashMap<i32, ThreadTimeline>,
+    threads: BTreeMap<i32, ThreadTimeline>,
 }
 
 /// One thread's pieces, by time and without overlap.
@@ -76,6 +77,9 @@ pub fn join(records: &[ProcessRecord], mut traces: Vec<Traced>) -> Joined {
         runs.push(sampler_of(&segment, &trace, json.is_empty()));
         timelines.entry(segment.process).or_default().add(&segment, trace);
     }
+    for thread in timelines.values_mut().flat_map(|timeline| timeline.threads.values_mut()) {
+        mend(&mut thread.pieces, &mut stacks);
+    }
     let frames = stacks.frames.into_items();
     let nodes = stacks.nodes.into_items();
     let waits: Vec<bool> = frames.iter().map(|frame| is_wait(frame.function.expose(), frame.file.expose())).collect();
@@ -98,6 +102,7 @@ pub fn join(records: &[ProcessRecord], mut traces: Vec<Traced>) -> Joined {
                 span_us: part.stretch.to_us - part.stretch.from_us,
                 thread: index,
                 place: part.place,
+                shape: part.shape,
                 cpu_ns: part.stretch.cpu_ns,
                 run_delay_ns: part.stretch.run_delay_ns,
             }));
@@ -180,12 +185,18 @@ fn add_pieces(pieces: &mut Vec<Piece>, thread: &ThreadTrace, time: TraceTime) {
         let at_us_here = (time.zero_us + at_us).saturating_sub(since_us.min(time.half_gap_us));
         previous_us = Some(at_us);
         if let Some((from_us, stack)) = open.take() {
-            pieces.push(Piece { from_us, to_us: at_us_here, stack, gap_us: 2 * time.half_gap_us });
+            pieces.push(Piece { from_us, to_us: at_us_here, stack, gap_us: 2 * time.half_gap_us, shape: Shape::Whole });
         }
         open = stack.map(|stack| (at_us_here, stack));
     }
     if let Some((from_us, stack)) = open {
-        pieces.push(Piece { from_us, to_us: time.end_us.max(from_us), stack, gap_us: 2 * time.half_gap_us });
+        pieces.push(Piece {
+            from_us,
+            to_us: time.end_us.max(from_us),
+            stack,
+            gap_us: 2 * time.half_gap_us,
+            shape: Shape::Whole,
+        });
     }
 }
 

@@ -7,6 +7,7 @@ pub mod clocks;
 mod deal;
 pub mod governor;
 pub mod join;
+pub mod mend;
 pub mod profile;
 pub mod pyspy;
 pub mod session;

@@ -52,6 +52,17 @@ pub enum Place {
     NotSampled,
 }
 
+/// Whether a sample's stack was read whole.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shape {
+    /// As it was read.
+    #[default]
+    Whole,
+    /// It was torn, and its callers are those that it usually has.
+    Mended,
+}
+
 /// A stretch of one thread's time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sample {
@@ -63,6 +74,8 @@ pub struct Sample {
     pub thread: u32,
     /// Where the thread was.
     pub place: Place,
+    /// Whether its stack was read whole.
+    pub shape: Shape,
     /// CPU time the thread used in this stretch.
     pub cpu_ns: u64,
     /// Time it was runnable but had no CPU.
@@ -132,6 +145,11 @@ impl<K: Eq + Hash + Clone> Interner<K> {
         self.items.push(item.clone());
         self.ids.insert(item, id);
         id
+    }
+
+    /// Everything seen so far, by number.
+    pub fn items(&self) -> &[K] {
+        &self.items
     }
 
     /// Everything seen, by number.
