@@ -123,12 +123,19 @@ fn a_long_stream_is_blamed_as_py_spy_blames_it() {
     let _load = litellm.load(Case::Stream, 2);
     thread::sleep(SETTLE);
 
-    let bundle = lab.capture(&litellm).pid(litellm.pid()).args(["--duration", "15s"]).run().bundle();
-    let ours = bundle.folded("profiles/all.folded");
+    // Without stopping the worker samples are lost just where stacks change most; the leaders lead all the same.
+    let gentle = lab.capture(&litellm).pid(litellm.pid()).args(["--duration", "15s"]).run().bundle();
+    for name in STREAMING {
+        let share = gentle.folded("profiles/all.folded").inclusive_share(name);
+        assert!(share > 0.3, "{name} has {share:.3}");
+    }
+
+    let exact = ["--duration", "15s", "--max-overhead", "100%"];
+    let exact = lab.capture(&litellm).pid(litellm.pid()).arg("--blocking").args(exact).run().bundle();
+    let ours = exact.folded("profiles/all.folded");
     let theirs = lab.py_spy_record(litellm.pid(), 15);
     for name in STREAMING {
         let (our_share, their_share) = (ours.inclusive_share(name), theirs.inclusive_share(name));
-        assert!(our_share > 0.2, "{name} has {our_share:.3}");
         assert!((our_share - their_share).abs() < 0.1, "{name}: {our_share:.3}, py-spy says {their_share:.3}");
     }
     // From the fifth place on there are many with 3 % each, so that two runs of py-spy do not agree on them either.

@@ -104,7 +104,10 @@ pub fn judge(evidence: &Evidence, cpu: &Cpu, samples: u64) -> Quality {
         quality.lower(Grade::Weak, format!("{not_sampled} % of the CPU time fell where nothing was sampled"));
     }
     if errors_percent > MOST_ERRORS_PERCENT {
-        quality.lower(Grade::Weak, format!("{errors_percent} % of the samples were lost while stacks changed"));
+        quality.lower(
+            Grade::Weak,
+            format!("{errors_percent} % of the samples were lost while stacks changed (--blocking loses none)"),
+        );
     }
     if cpu.mended_percent > MOST_MENDED_PERCENT {
         let mended = cpu.mended_percent;
