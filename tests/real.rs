@@ -3,6 +3,7 @@
 mod support;
 
 use std::{
+    collections::BTreeMap,
     thread,
     time::{Duration, Instant},
 };
@@ -155,6 +156,30 @@ fn an_idle_proxy_is_drawn_idle() {
     let drawn = bundle.folded("profiles/all.folded").total() as f64 / 1e6;
     assert!(drawn < 0.02 * 20.0, "{drawn} s of CPU in 20 s of idleness");
     assert!(bundle.text("flamegraphs/all.svg").to_lowercase().contains("idle"));
+}
+
+#[test]
+#[ignore = "needs the lab: run scripts/test"]
+fn short_bursts_between_waits_get_the_cpu_they_used() {
+    let lab = Lab::require();
+    let mut oracle = lab.oracle();
+    thread::sleep(Duration::from_secs(1));
+
+    let before = oracle.cpu_seconds();
+    let capture = lab.plain_capture().pid(oracle.pid()).args(["--duration", "20s", "--max-overhead", "100%"]);
+    let bundle = capture.run().bundle();
+    let after = oracle.cpu_seconds();
+
+    let used: BTreeMap<String, f64> =
+        after.into_iter().map(|(name, cpu)| (name.clone(), cpu - before[&name])).collect();
+    let all: f64 = used.values().sum();
+    let folded = bundle.folded("profiles/all.folded");
+    for (name, cpu) in used {
+        let (found, right) = (folded.inclusive_share(&name), cpu / all);
+        assert!((found - right).abs() < 0.08, "{name}: {found:.3} where {right:.3} is right");
+    }
+    let waits = folded.self_share("EpollSelector.select");
+    assert!(waits < 0.08, "{waits:.3} of the CPU is on the wait");
 }
 
 fn short(capture: Capture) -> Capture {

@@ -1,10 +1,11 @@
 //! The lab of `scripts/lab-setup`: a real LiteLLM on mock models, its load, and py-spy.
 
 use std::{
+    collections::BTreeMap,
     env,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -37,6 +38,23 @@ impl Lab {
     /// A capture that knows where the lab's py-spy is and has the key of the LiteLLM.
     pub fn capture(&self, litellm: &LiteLlm) -> Capture {
         Capture::new().arg("--py-spy").arg(self.py_spy()).env("LITELLM_MASTER_KEY", &litellm.facts.key)
+    }
+
+    /// A capture of something that is no LiteLLM.
+    pub fn plain_capture(&self) -> Capture {
+        Capture::new().arg("--py-spy").arg(self.py_spy())
+    }
+
+    /// A program that knows its own CPU by function.
+    pub fn oracle(&self) -> Oracle {
+        let mut child = Command::new(self.dir.join("venv/bin/python"))
+            .arg(repository().join("tests/lab/oracle.py"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the oracle can be started");
+        let answers = BufReader::new(child.stdout.take().expect("the oracle's stdout"));
+        Oracle { child, answers }
     }
 
     /// What py-spy alone says of the thread that holds the GIL. It stops the process for every sample: without that
@@ -183,4 +201,31 @@ impl Drop for Load {
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// See `tests/lab/oracle.py`.
+pub struct Oracle {
+    child: Child,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Oracle {
+    pub fn pid(&self) -> i32 {
+        self.child.id().cast_signed()
+    }
+
+    pub fn cpu_seconds(&mut self) -> BTreeMap<String, f64> {
+        let question = self.child.stdin.as_mut().expect("the oracle's stdin");
+        question.write_all(b"\n").expect("the oracle listens");
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).expect("the oracle answers");
+        serde_json::from_str(&answer).expect("the oracle answers in JSON")
+    }
+}
+
+impl Drop for Oracle {
+    fn drop(&mut self) {
+        self.child.kill().expect("the oracle is ours");
+        self.child.wait().expect("the oracle is ours");
+    }
 }
