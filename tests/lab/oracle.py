@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""A program that knows how much CPU each of its functions used: short bursts of work between waits, as an event loop has.
+"""A program that knows how much CPU each of its functions used: short bursts of work between waits, as an event loop has,
+and between sleeps that no frame of their own betrays.
 
 Every line on its standard input is answered by one JSON line, function to CPU seconds so far. Ends with its input.
 """
@@ -35,6 +36,10 @@ def burn_long() -> None:
     burn(random.uniform(0.010, 0.020))
 
 
+def nap() -> None:
+    time.sleep(random.uniform(0, LONGEST_WAIT_SECONDS))
+
+
 def timed(function: Callable[[], None]) -> None:
     before = time.thread_time()
     function()
@@ -44,6 +49,8 @@ def timed(function: Callable[[], None]) -> None:
 def main() -> None:
     while True:
         timed(random.choice([burn_short, burn_short, burn_short, burn_middling, burn_middling, burn_long]))
+        nap()
+        timed(random.choice([burn_short, burn_short, burn_middling]))
         if stdin.select(random.uniform(0, LONGEST_WAIT_SECONDS)):
             if not sys.stdin.readline():
                 return
