@@ -3,7 +3,9 @@
 //! The kernel says how much CPU a thread used between two readings of its clock, the sampler in which stack it was at
 //! some moments. Two steps bring them together.
 //!
-//! Some stacks are waits: by the name of their leaf, or because the thread stood in them for long and hardly ran.
+//! Some stacks are waits: by the name of their leaf, or because the thread stood in them for long and hardly ran. (A
+//! shorter sleep in a call without a frame of its own cannot be told from code: its caller's line then shares the CPU of
+//! the bursts around it.)
 //!
 //! First, every stretch between two readings is dealt to the pieces it overlaps. Code that is not a wait runs whenever
 //! it has a CPU, so it comes first, up to its length; a wait gets what is left.

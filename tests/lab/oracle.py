@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 LONGEST_WAIT_SECONDS = 0.03
+NAP_SECONDS = (0.06, 0.15)
 cpu: dict[str, float] = {}
 stdin = selectors.DefaultSelector()
 stdin.register(sys.stdin, selectors.EVENT_READ)
@@ -37,7 +38,7 @@ def burn_long() -> None:
 
 
 def nap() -> None:
-    time.sleep(random.uniform(0, LONGEST_WAIT_SECONDS))
+    time.sleep(random.uniform(*NAP_SECONDS))
 
 
 def timed(function: Callable[[], None]) -> None:
@@ -49,8 +50,8 @@ def timed(function: Callable[[], None]) -> None:
 def main() -> None:
     while True:
         timed(random.choice([burn_short, burn_short, burn_short, burn_middling, burn_middling, burn_long]))
-        nap()
-        timed(random.choice([burn_short, burn_short, burn_middling]))
+        if random.random() < 0.1:
+            nap()
         if stdin.select(random.uniform(0, LONGEST_WAIT_SECONDS)):
             if not sys.stdin.readline():
                 return
