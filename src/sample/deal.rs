@@ -54,7 +54,7 @@ pub struct Part {
 }
 
 /// A piece this many times as long as the distance between samples was seen unchanged by several of them.
-const LONG_IN_GAPS: u64 = 5;
+const LONG_IN_GAPS: u64 = 3;
 /// Code that stands for so long and is no wait runs nearly all the time, or waits in the run queue. One in this many
 /// is well below that, and above what the clock's own ticks (4 ms at 250 Hz) can make of it.
 const HARDLY_RUNS_ONE_IN: u64 = 3;
