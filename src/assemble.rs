@@ -75,10 +75,10 @@ pub fn assemble(work: &Work, redactor: &mut Redactor, aside: Aside) -> Result<As
         Traced { segment, json }
     });
     let joined = join(&records, traces.collect());
-    let profile = joined.profile.map(|raw| redactor.text("profiles/samples.json.gz", raw));
+    let profile = joined.profile.map(|raw| redactor.kept_text("profiles/samples.json.gz", raw));
     let samplers = joined.samplers.into_iter().map(|mut sampler| {
         let fault = sampler.fault.take();
-        sampler.fault = fault.map(|fault| redactor.text("evidence.json", &Raw::new(fault)).to_string());
+        sampler.fault = fault.map(|fault| redactor.kept_text("evidence.json", &Raw::new(fault)).to_string());
         sampler
     });
     let evidence = Evidence {

@@ -18,7 +18,7 @@ use crate::bundle::work::{self, Work};
 use crate::cli::{Cli, Command};
 use crate::collect::{self, CgroupRoot, CollectOptions, Collected, Gap};
 use crate::discover::{self, Proxy, Target};
-use crate::environment;
+use crate::environment::{self, Own};
 use crate::error::{Failure, exit};
 use crate::notice::Notices;
 use crate::os::attach;
@@ -40,13 +40,13 @@ const COLLECT_DEADLINE: Duration = Duration::from_secs(5);
 /// When there is no bundle, with the reason and the cure.
 pub fn run(cli: Cli, arguments: Vec<OsString>) -> Result<u8, Failure> {
     match cli.command {
-        None => capture(&CapturePlan::try_from(cli.capture)?, &raw_arguments(arguments)),
-        Some(Command::Pack(args)) => pack(&PackPlan::try_from(args)?, &raw_arguments(arguments)),
+        None => capture(&CapturePlan::try_from(cli.capture)?, &own(arguments)),
+        Some(Command::Pack(args)) => pack(&PackPlan::try_from(args)?, &own(arguments)),
         Some(Command::Inspect(args)) => inspect(&InspectPlan::from(args)),
     }
 }
 
-fn capture(plan: &CapturePlan, arguments: &[Raw]) -> Result<u8, Failure> {
+fn capture(plan: &CapturePlan, own: &Own) -> Result<u8, Failure> {
     let notices = Notices::new(plan.output.loudness);
     let interrupts = Interrupts::install().context("signals")?;
     let procfs = Procfs::default();
@@ -56,13 +56,13 @@ fn capture(plan: &CapturePlan, arguments: &[Raw]) -> Result<u8, Failure> {
 
     let options = CollectOptions { config: plan.config.as_deref(), deadline: COLLECT_DEADLINE };
     let collected = collect::collect(&procfs, &CgroupRoot::default(), &proxy, &options);
-    let mut redactor = environment::redactor_for(&collected, arguments);
-    let draft = draft_manifest(plan, &proxy, &py_spy, &collected, arguments, &mut redactor);
+    let mut redactor = environment::redactor_for(&collected, own);
+    let draft = draft_manifest(plan, &proxy, &py_spy, &collected, &own.arguments, &mut redactor);
     let work = open_work_folder(plan, draft, &collected, &mut redactor)?;
     notices.detail(format!("work folder: {}", work.dir().display()));
 
     notices.say(format!("sampling {} for {} s", named_workers(&proxy), plan.orders.duration.as_secs_f64()));
-    let ended = Session::new(&plan.orders, &py_spy, &proxy, &work, &notices).run(&interrupts);
+    let ended = Session::new(&plan.orders, &py_spy, &proxy, &work, redactor.gate(), &notices).run(&interrupts);
     if let Some(why) = ended.write_fault {
         return Err(output_failure(&work, work.dir().display().to_string(), &why));
     }
@@ -83,31 +83,17 @@ fn capture(plan: &CapturePlan, arguments: &[Raw]) -> Result<u8, Failure> {
     Ok(exit_code)
 }
 
-fn pack(plan: &PackPlan, arguments: &[Raw]) -> Result<u8, Failure> {
+fn pack(plan: &PackPlan, own: &Own) -> Result<u8, Failure> {
     let notices = Notices::new(plan.output.loudness);
     let work = Work::open(&plan.dir);
     let manifest = work.read(work::MANIFEST).and_then(|bytes| Ok(serde_json::from_slice::<Manifest>(&bytes)?));
-    let manifest = manifest.map_err(|error| Failure::Unreadable {
+    manifest.map_err(|error| Failure::Unreadable {
         path: plan.dir.clone(),
         why: format!("it holds no manifest of a capture ({error})"),
         cure: "name the work folder of a killed capture: .litellm-cpu-HOST-TIME.work".to_owned(),
     })?;
-    // The secrets that the killed capture knew died with it; processes that still run are asked again.
-    let procfs = Procfs::default();
-    let survivors = manifest.processes.iter().filter(|member| procfs.same(member.id).is_some()).cloned().collect();
-    let proxy = Proxy { members: survivors, looks_like_litellm: true, scope: discover::Scope::Named };
-    let options = CollectOptions { config: None, deadline: COLLECT_DEADLINE };
-    let mut gaps = vec![Gap::new("the end of the capture", "it was killed before it ended", "capture again")];
-    let mut redactor = if proxy.members.is_empty() {
-        gaps.push(Gap::new(
-            "a check against the secrets of the processes",
-            "they have ended, so names in the stacks were checked by the shape of secrets alone",
-            "look through profiles/all.folded before you share the bundle",
-        ));
-        Redactor::new(&crate::redact::Sources::default())
-    } else {
-        environment::redactor_for(&collect::collect(&procfs, &CgroupRoot::default(), &proxy, &options), arguments)
-    };
+    let gaps = vec![Gap::new("the end of the capture", "it was killed before it ended", "capture again")];
+    let mut redactor = environment::redactor_for_kept(own);
     let aside = Aside { interrupted_by: None, own: None, gaps, log: notices.log() };
     let assembled = assemble(&work, &mut redactor, aside)?;
     let exit_code = exit_code(&assembled, None);
@@ -377,6 +363,8 @@ fn say_result(text: &str) -> Result<(), Failure> {
     })
 }
 
-fn raw_arguments(arguments: Vec<OsString>) -> Vec<Raw> {
-    arguments.into_iter().map(|argument| Raw::from_bytes(argument.as_encoded_bytes())).collect()
+fn own(arguments: Vec<OsString>) -> Own {
+    let raw = |text: OsString| Raw::from_bytes(text.as_encoded_bytes());
+    let variables = std::env::vars_os().map(|(name, value)| (raw(name), raw(value))).collect();
+    Own { arguments: arguments.into_iter().map(raw).collect(), variables }
 }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::mem::take;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -19,6 +20,7 @@ use crate::os::clock::monotonic_us;
 use crate::os::proc::{ProcessId, Procfs};
 use crate::os::signals::{Interrupt, Interrupts};
 use crate::os::usage::{own_cpu_us, peak_rss_bytes};
+use crate::redact::Gate;
 use crate::sample::clocks::Clocks;
 use crate::sample::governor::{Advice, Budget};
 use crate::sample::pyspy::{Phase, PySpy, PySpyChild, Sampling, SegmentOrder};
@@ -68,6 +70,8 @@ pub struct Session<'a> {
     py_spy: &'a PySpy,
     procfs: Procfs,
     work: &'a Work,
+    /// Nothing is kept in the work folder before the known secrets are masked in it.
+    gate: Gate,
     notices: &'a Notices,
     epoch_us: u64,
     follower: Follower,
@@ -101,12 +105,20 @@ struct Cost {
 
 impl<'a> Session<'a> {
     /// A session that has not begun.
-    pub fn new(orders: &'a Orders, py_spy: &'a PySpy, proxy: &Proxy, work: &'a Work, notices: &'a Notices) -> Self {
+    pub fn new(
+        orders: &'a Orders,
+        py_spy: &'a PySpy,
+        proxy: &Proxy,
+        work: &'a Work,
+        gate: Gate,
+        notices: &'a Notices,
+    ) -> Self {
         Self {
             orders,
             py_spy,
             procfs: Procfs::default(),
             work,
+            gate,
             notices,
             epoch_us: monotonic_us(),
             follower: Follower::new(Procfs::default(), proxy.clone()),
@@ -315,11 +327,18 @@ impl<'a> Session<'a> {
 
     fn record_ended(&mut self, id: ProcessId, child: PySpyChild, role: Role, now_us: u64) {
         let sampled = child.sampling_us().is_some();
-        let segment = child.into_segment();
+        let mut segment = child.into_segment();
         if let Some(fault) = &segment.fault {
             self.notices.say(format!("worker {}: py-spy {fault}", id.pid));
         }
-        self.append(work::SEGMENTS, &segment);
+        if let Some(masked) = segment.fault.as_deref().and_then(|fault| self.gate.masked(fault)) {
+            segment.fault = Some(masked);
+        }
+        // Without a record the trace is never read: a capture killed just here leaves nothing unmasked to be packed.
+        match self.work.rewrite(&segment.file, |trace| self.gate.masked(trace)) {
+            Ok(()) => self.append(work::SEGMENTS, &segment),
+            Err(error) => self.note_write_fault(&error),
+        }
         let Some(watch) = self.watches.get_mut(&id) else { return };
         if watch.over || watch.current.is_some() {
             return;
@@ -406,7 +425,10 @@ impl<'a> Session<'a> {
     fn end_slice(&mut self, slice: Slice) {
         self.clocks.read_all(slice.to_us);
         self.clocks.read_totals();
-        for record in self.clocks.take() {
+        for mut record in self.clocks.take() {
+            for thread in &mut record.threads {
+                thread.comm = self.gate.masked_thread_name(&thread.comm).unwrap_or_else(|| take(&mut thread.comm));
+            }
             self.append(work::CLOCKS, &record);
         }
         self.append(work::SLICES, &slice);
