@@ -6,7 +6,7 @@ pub mod lab;
 use std::{
     ffi::OsStr,
     path::PathBuf,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use procfs::process::{Process, Stat};
@@ -46,6 +46,12 @@ impl Capture {
         self
     }
 
+    /// Runs it in the background; its bundle would come into the folder of this value.
+    pub fn start(mut self) -> Running {
+        let child = self.command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("capture can be started");
+        Running { child, dir: self.dir }
+    }
+
     pub fn run(mut self) -> Output {
         let output = self.command.output().expect("capture can be started");
         Output {
@@ -54,6 +60,20 @@ impl Capture {
             stderr: String::from_utf8(output.stderr).expect("stderr is UTF-8"),
             dir: self.dir,
         }
+    }
+}
+
+/// A `capture` at work.
+pub struct Running {
+    child: Child,
+    pub dir: TempDir,
+}
+
+impl Running {
+    /// Ends it as the kernel does when memory is short: it can do nothing more.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("capture is running");
+        self.child.wait().expect("capture can be waited for");
     }
 }
 
