@@ -30,7 +30,8 @@ impl Kind {
         if file.is_empty() {
             return Self::Native;
         }
-        if file.starts_with("<frozen") {
+        // Python's own modules, and what it compiled from text: methods of data classes, `python -c`.
+        if file.starts_with('<') {
             return Self::Stdlib;
         }
         match installed(file) {
@@ -109,6 +110,7 @@ mod tests {
             ("/usr/lib/python3/dist-packages/yaml/loader.py", Kind::Package, "yaml/loader.py"),
             ("/usr/lib/python3.11/asyncio/runners.py", Kind::Stdlib, "asyncio/runners.py"),
             ("<frozen importlib._bootstrap>", Kind::Stdlib, "<frozen importlib._bootstrap>"),
+            ("<string>", Kind::Stdlib, "<string>"),
             ("/app/custom_callbacks.py", Kind::User, "app/custom_callbacks.py"),
             ("/srv/proxy/hooks/scrub.py", Kind::User, "hooks/scrub.py"),
             ("/src/litellm/litellm/router.py", Kind::LiteLlm, "litellm/router.py"),
