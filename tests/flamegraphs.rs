@@ -193,6 +193,7 @@ fn names_are_text_and_never_markup() {
     has("semi:colon 12 (a:b/c d.py)");
     has("quoted \"double\" 'single' (app/custom_callbacks.py)");
     has("two lines    (app/custom_callbacks.py)");
+    has("ünï 漢字 🐤  drawkcab (app/custom_callbacks.py)");
     has("]]><!-- comment --> (<string>)");
     has("a:b:c & <d> \"e\" 'f' ]]>");
     assert_as_blessed("hostile-names.svg", &svg);

@@ -94,9 +94,11 @@ fn stdlib(file: &str) -> Option<&str> {
     below.split_once('/').map(|(_, path)| path)
 }
 
-/// The folded format ends a frame with a semicolon and a stack with a newline.
+/// The folded format ends a frame with a semicolon and a stack with a newline; and a name must not turn the text after
+/// it around.
 fn one_line(name: &str) -> String {
-    name.replace(';', ":").replace(|character: char| character.is_control(), " ")
+    let turns = |character: char| matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    name.replace(';', ":").replace(|character: char| character.is_control() || turns(character), " ")
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ use crate::sample::profile::Profile;
 
 /// The legend's line, in pixels from the top: that of the details of the frame under the pointer, below the subtitle.
 const LEGEND_Y: i32 = 64;
-/// What inferno names the frame that holds all others.
-const ROOT: &str = "all";
+/// How inferno asks for the colour of the frame that holds all others, which it calls `all`.
+const ROOT: &str = "";
 /// The beginnings of inferno's elements for the frame under the pointer and for the share that a search matched.
 const DETAILS: &str = "<text id=\"details\"";
 const MATCHED: &str = "<text id=\"matched\"";
@@ -138,13 +138,15 @@ fn furnished(svg: &str) -> String {
     svg
 }
 
-/// Set from the right edge, so that it stays in sight at every width.
+/// Set from the right edge, so that it stays in sight at every width and ends where the frames end.
 fn legend() -> String {
+    const EDGE: i32 = 10;
+    const GAP: i32 = 12;
     let mut out = String::from("<svg id=\"legend\" x=\"100%\" overflow=\"visible\">");
-    let mut x = -10;
+    let mut x = GAP - EDGE;
     for kind in Kind::ALL.into_iter().rev() {
         let Color { r, g, b } = colour_of(kind);
-        x -= i32::try_from(7 * kind.label().len()).unwrap_or(0) + 12;
+        x -= i32::try_from(7 * kind.label().len()).unwrap_or(0) + GAP;
         let (box_x, box_y) = (x - 17, LEGEND_Y - 10);
         // Writing to a string cannot fail.
         let _ = write!(out, "<text x=\"{x}\" y=\"{LEGEND_Y}\">{}</text>", kind.label());
