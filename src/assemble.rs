@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use flate2::read::GzDecoder;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::analyse::evidence::{Evidence, WorkerCpu};
 use crate::analyse::quality::Grade;
@@ -35,8 +35,9 @@ use crate::sample::{Event, OwnCost, Sampler, Slice, What};
 /// The first bytes of a compressed file.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// What is known beside the work folder.
-#[derive(Debug, Default)]
+/// What is known at the end of the sampling, beside the records. It is kept in the work folder, so that a capture
+/// whose bundle could not be written misses nothing when it is packed later.
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub struct Aside {
     /// The signal that ended the capture.
     pub interrupted_by: Option<String>,

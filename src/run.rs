@@ -76,6 +76,8 @@ fn capture(plan: &CapturePlan, arguments: &[Raw]) -> Result<u8, Failure> {
         own: Some(ended.own),
         log: notices.log(),
     };
+    // Best effort: where it fails, a later pack says what it misses.
+    let _ = serde_json::to_vec(&aside).map(|end| work.write(work::END, &end));
     let assembled = assemble(&work, &mut redactor, aside).map_err(|error| match ended.write_fault {
         Some(why) => output_failure(&work, work.dir().display().to_string(), &why),
         None if !work.dir().is_dir() => {
@@ -102,9 +104,13 @@ fn pack(plan: &PackPlan, arguments: &[Raw]) -> Result<u8, Failure> {
     let survivors = manifest.processes.iter().filter(|member| procfs.same(member.id).is_some()).cloned().collect();
     let proxy = Proxy { members: survivors, looks_like_litellm: true, scope: discover::Scope::Named };
     let options = CollectOptions { config: None, deadline: COLLECT_DEADLINE };
-    let mut gaps = vec![Gap::new("the end of the capture", "it was killed before it ended", "capture again")];
+    let ended = work.read(work::END).ok().and_then(|bytes| serde_json::from_slice::<Aside>(&bytes).ok());
+    let mut aside = ended.unwrap_or_else(|| Aside {
+        gaps: vec![Gap::new("the end of the capture", "it was killed before it ended", "capture again")],
+        ..Aside::default()
+    });
     let mut redactor = if proxy.members.is_empty() {
-        gaps.push(Gap::new(
+        aside.gaps.push(Gap::new(
             "a check against the secrets of the processes",
             "they have ended, so names in the stacks were checked by the shape of secrets alone",
             "look through profiles/all.folded before you share the bundle",
@@ -113,7 +119,7 @@ fn pack(plan: &PackPlan, arguments: &[Raw]) -> Result<u8, Failure> {
     } else {
         environment::redactor_for(&collect::collect(&procfs, &CgroupRoot::default(), &proxy, &options), arguments)
     };
-    let aside = Aside { interrupted_by: None, own: None, gaps, log: notices.log() };
+    aside.log += &notices.log();
     let assembled = assemble(&work, &mut redactor, aside)?;
     let exit_code = exit_code(&assembled, None);
     finish(assembled, &redactor, work, &plan.output, &notices, exit_code)?;
@@ -206,10 +212,12 @@ fn choose_proxy(procfs: &Procfs, plan: &CapturePlan, notices: &Notices) -> Resul
         return Err(no_worker(format!("the LiteLLM found here has no worker: {}", describe(&proxy))));
     }
     if !proxy.looks_like_litellm {
-        notices.say(format!(
-            "{} does not look like LiteLLM; it is captured as a plain Python process",
-            named_workers(&proxy)
-        ));
+        let told = if proxy.workers().count() == 1 {
+            "does not look like LiteLLM; it is captured as a plain Python process"
+        } else {
+            "do not look like LiteLLM; they are captured as plain Python processes"
+        };
+        notices.say(format!("{} {told}", named_workers(&proxy)));
     }
     for member in &proxy.members {
         notices.detail(format!("{} {}: {}", member.role.name(), member.id.pid, member.why));

@@ -26,6 +26,8 @@ pub const SEGMENTS: &str = "segments.jsonl";
 pub const EVENTS: &str = "events.jsonl";
 /// Slices that ended, see [`Slice`](crate::sample::Slice).
 pub const SLICES: &str = "slices.jsonl";
+/// How the sampling ended, see [`Aside`](crate::assemble::Aside); not there in a capture that was killed.
+pub const END: &str = "end.json";
 /// The manifest, written first and replaced last.
 pub const MANIFEST: &str = "manifest.json";
 /// What the tool did, with times.
@@ -105,8 +107,14 @@ impl Work {
     /// Writes a file whole, or not at all.
     pub fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let path = self.dir.join(name);
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
+        // Not the work folder itself: whoever removed it meant it.
+        let mut folder = self.dir.clone();
+        for part in Path::new(name).parent().into_iter().flatten() {
+            folder.push(part);
+            match DirBuilder::new().mode(0o700).create(&folder) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                made => made?,
+            }
         }
         let partial = path.with_extension("partial");
         let mut file = private(&partial)?;

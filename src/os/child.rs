@@ -19,9 +19,10 @@ use nix::unistd::{Pid, getppid};
 use crate::os::clock::monotonic_us;
 
 /// What is kept of a child's output: a profiler that repeats a complaint for hours must not fill our memory.
-const OUTPUT_LIMIT_BYTES: usize = 64 * 1024;
-/// What is read of it at once: a child that writes faster than we read must not hold us for ever. A pipe holds less.
-const READ_AT_ONCE_BYTES: usize = 256 * 1024;
+const OUTPUT_LIMIT_BYTES: usize = 256 * 1024;
+/// What is read of it at once: a child that writes faster than we read must not hold us for ever. A pipe holds no more,
+/// so that the last reading of an ended child finds its last line.
+const READ_AT_ONCE_BYTES: usize = 64 * 1024;
 
 /// One line of output and when it arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]

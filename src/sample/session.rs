@@ -351,7 +351,12 @@ impl<'a> Session<'a> {
     fn record_ended(&mut self, id: ProcessId, child: PySpyChild, role: Role, now_us: u64) {
         let sampled = child.sampling_us().is_some();
         self.sampled |= sampled;
-        let segment = child.into_segment();
+        let gone = self.is_gone(id);
+        let mut segment = child.into_segment();
+        if gone && !sampled {
+            // What it says of a worker that ended before it had attached is no fault of its own.
+            segment.fault = None;
+        }
         if let Some(fault) = &segment.fault {
             if segment.refused() && self.refused.is_none() {
                 self.refused = Some(Refused { pid: id.pid, complaint: fault.clone() });
@@ -363,7 +368,7 @@ impl<'a> Session<'a> {
         if watch.over || watch.current.is_some() {
             return;
         }
-        if self.procfs.same(id).is_none() {
+        if gone {
             watch.over = true;
             self.notices.say(format!("worker {} ended", id.pid));
             self.event(id, What::WorkerGone, now_us);
@@ -375,10 +380,20 @@ impl<'a> Session<'a> {
             let rate_hz = watch.rate_hz;
             self.event(id, What::SamplerLost, now_us);
             self.start_sampler(id, rate_hz);
+        } else if let Some(predecessor) = watch.outgoing.pop_if(|child| child.phase() == Phase::Sampling) {
+            // A successor that cannot attach: the one it was to replace goes on, and the next hand-over tries again.
+            watch.current = Some(predecessor);
+            self.event(id, What::SamplerLost, now_us);
         } else {
             watch.over = true;
             self.event(id, What::SamplerLost, now_us);
         }
+    }
+
+    /// Whether a worker has ended, whether or not its parent has taken note of it.
+    fn is_gone(&self, id: ProcessId) -> bool {
+        let state = self.procfs.same(id).and_then(|process| process.stat().ok()?.state().ok());
+        matches!(state, None | Some(ProcState::Zombie | ProcState::Dead))
     }
 
     /// What is looked at once a second: new workers, new threads, the samplers' cost.

@@ -203,7 +203,8 @@ impl PySpyChild {
     fn fault(&self) -> Option<String> {
         // A run that wrote its file did its work, whatever the worker did meanwhile.
         let said = self.child.stderr().iter().map(|line| line.text.trim()).filter(|text| !text.is_empty());
-        let said = said.take(4).collect::<Vec<_>>().join(" ");
+        // Its causes are of use, the addresses of its own functions are not.
+        let said = said.take_while(|text| *text != "Stack backtrace:").take(4).collect::<Vec<_>>().join(" ");
         match self.child.ending() {
             Some(Ending::Code(0)) if self.segment.stacks == Some(0) && !self.said_process_exited => {
                 Some("ended well but saw no stack".to_owned())
