@@ -7,7 +7,7 @@ import time
 
 
 def burn():
-    end = time.monotonic() + 0.01
+    end = time.monotonic() + 0.05
     while time.monotonic() < end:
         sum(range(100))
 
@@ -16,7 +16,7 @@ def serve(parent):
     # The parent may be killed: nothing must be left behind then.
     while os.getppid() == parent:
         burn()
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 def main():

@@ -175,10 +175,10 @@ impl Running {
         wait_for("slices", || (slices(&self.work()) >= count).then_some(()));
     }
 
-    /// The samplers that run now, at least one.
+    /// Waits until this many samplers have ended and are recorded.
     #[track_caller]
-    pub fn samplers(&self) -> Vec<i32> {
-        wait_for("a sampler", || Some(children(self.pid())).filter(|pids| !pids.is_empty()))
+    pub fn wait_for_ended_samplers(&self, count: usize) {
+        wait_for("ended samplers", || (records(&self.work().join("segments.jsonl")) >= count).then_some(()));
     }
 
     /// The reading end of its standard output, which then is not part of the [`Output`].
@@ -227,8 +227,9 @@ impl Output {
     }
 
     #[track_caller]
-    pub fn assert_ended_by(self, signal: Signal) -> Self {
-        assert_eq!(self.status.signal(), Some(signal as i32), "{}; stderr:\n{}", self.status, self.stderr);
+    pub fn assert_ended_by(self, signals: &[Signal]) -> Self {
+        let signal = self.status.signal().and_then(|signal| Signal::try_from(signal).ok());
+        assert!(signal.is_some_and(|by| signals.contains(&by)), "{}; stderr:\n{}", self.status, self.stderr);
         self
     }
 
@@ -331,7 +332,11 @@ pub fn work_folders(dir: &Path) -> Vec<PathBuf> {
 
 /// How many slices a work folder holds.
 pub fn slices(work: &Path) -> usize {
-    fs::read_to_string(work.join("slices.jsonl")).map_or(0, |records| records.lines().count())
+    records(&work.join("slices.jsonl"))
+}
+
+fn records(file: &Path) -> usize {
+    fs::read_to_string(file).map_or(0, |records| records.lines().count())
 }
 
 /// The processes that a process started, zombies left out.
