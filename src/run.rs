@@ -17,9 +17,9 @@ use crate::bundle::open::Bundle;
 use crate::bundle::work::{self, Work};
 use crate::cli::{Cli, Command};
 use crate::collect::{self, CgroupRoot, CollectOptions, Collected, Gap};
-use crate::discover::{self, Proxy, Target};
+use crate::discover::{self, DiscoverError, Proxy, Target};
 use crate::environment;
-use crate::error::{Failure, exit};
+use crate::error::{Failure, Kept, exit};
 use crate::notice::Notices;
 use crate::os::attach;
 use crate::os::clock::{monotonic_us, utc_for_file_name, utc_now};
@@ -29,7 +29,7 @@ use crate::plan::{CapturePlan, Destination, InspectPlan, OutputPlan, PackPlan, R
 use crate::redact::{Raw, Redactor};
 use crate::render::summary;
 use crate::sample::pyspy::PySpy;
-use crate::sample::session::Session;
+use crate::sample::session::{End, Ended, Refused, Session};
 
 /// Collecting reads a few hundred small files; a network file system that hangs must not hold up the stacks.
 const COLLECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -63,43 +63,54 @@ fn capture(plan: &CapturePlan, arguments: &[Raw]) -> Result<u8, Failure> {
 
     notices.say(format!("sampling {} for {} s", named_workers(&proxy), plan.orders.duration.as_secs_f64()));
     let ended = Session::new(&plan.orders, &py_spy, &proxy, &work, &notices).run(&interrupts);
-    if let Some(why) = ended.write_fault {
-        return Err(output_failure(&work, work.dir().display().to_string(), &why));
+    if let (Some(refused), None) = (&ended.refused, interrupts.requested()) {
+        let _ = work.remove();
+        return Err(refused_failure(&procfs, refused));
     }
     let aside = Aside {
-        interrupted_by: ended.interrupt.map(|interrupt| interrupt.name().to_owned()),
-        own: ended.own,
-        gaps: Vec::new(),
+        interrupted_by: match ended.end {
+            End::Interrupted(interrupt) => Some(interrupt.name().to_owned()),
+            End::TimeOver | End::NobodyLeft | End::CannotWrite => None,
+        },
+        gaps: gap_of_end(&ended, plan).into_iter().collect(),
+        own: Some(ended.own),
         log: notices.log(),
     };
-    let assembled = assemble(&work, &mut redactor, aside)?;
-    let exit_code = exit_code(&assembled, ended.interrupt);
+    // Best effort: where it fails, a later pack says what it misses.
+    let _ = serde_json::to_vec(&aside).map(|end| work.write(work::END, &end));
+    let assembled = assemble(&work, &mut redactor, aside).map_err(|error| match ended.write_fault {
+        Some(why) => output_failure(&work, work.dir().display().to_string(), &why),
+        None if !work.dir().is_dir() => {
+            output_failure(&work, work.dir().display().to_string(), "it was removed while the capture ran")
+        }
+        None => error.into(),
+    })?;
+    // A signal that comes when all is sampled takes nothing from the bundle, but whoever sent it waits for its code.
+    let exit_code = exit_code(&assembled, interrupts.requested());
     let path = finish(assembled, &redactor, work, &plan.output, &notices, exit_code)?;
     notices.detail(format!(
         "finished {:.2} s after the last sample{}",
         (monotonic_us() - ended.last_sample_us) as f64 / 1e6,
         path.map(|path| format!(": {}", path.display())).unwrap_or_default(),
     ));
-    Ok(exit_code)
+    Ok(interrupts.requested().map_or(exit_code, Interrupt::exit_code))
 }
 
 fn pack(plan: &PackPlan, arguments: &[Raw]) -> Result<u8, Failure> {
     let notices = Notices::new(plan.output.loudness);
-    let work = Work::open(&plan.dir);
-    let manifest = work.read(work::MANIFEST).and_then(|bytes| Ok(serde_json::from_slice::<Manifest>(&bytes)?));
-    let manifest = manifest.map_err(|error| Failure::Unreadable {
-        path: plan.dir.clone(),
-        why: format!("it holds no manifest of a capture ({error})"),
-        cure: "name the work folder of a killed capture: .litellm-cpu-HOST-TIME.work".to_owned(),
-    })?;
+    let (work, manifest) = claim_work_folder(&plan.dir)?;
     // The secrets that the killed capture knew died with it; processes that still run are asked again.
     let procfs = Procfs::default();
     let survivors = manifest.processes.iter().filter(|member| procfs.same(member.id).is_some()).cloned().collect();
     let proxy = Proxy { members: survivors, looks_like_litellm: true, scope: discover::Scope::Named };
     let options = CollectOptions { config: None, deadline: COLLECT_DEADLINE };
-    let mut gaps = vec![Gap::new("the end of the capture", "it was killed before it ended", "capture again")];
+    let ended = work.read(work::END).ok().and_then(|bytes| serde_json::from_slice::<Aside>(&bytes).ok());
+    let mut aside = ended.unwrap_or_else(|| Aside {
+        gaps: vec![Gap::new("the end of the capture", "it was killed before it ended", "capture again")],
+        ..Aside::default()
+    });
     let mut redactor = if proxy.members.is_empty() {
-        gaps.push(Gap::new(
+        aside.gaps.push(Gap::new(
             "a check against the secrets of the processes",
             "they have ended, so names in the stacks were checked by the shape of secrets alone",
             "look through profiles/all.folded before you share the bundle",
@@ -108,11 +119,32 @@ fn pack(plan: &PackPlan, arguments: &[Raw]) -> Result<u8, Failure> {
     } else {
         environment::redactor_for(&collect::collect(&procfs, &CgroupRoot::default(), &proxy, &options), arguments)
     };
-    let aside = Aside { interrupted_by: None, own: None, gaps, log: notices.log() };
+    aside.log += &notices.log();
     let assembled = assemble(&work, &mut redactor, aside)?;
     let exit_code = exit_code(&assembled, None);
     finish(assembled, &redactor, work, &plan.output, &notices, exit_code)?;
     Ok(exit_code)
+}
+
+/// The folder that a killed capture left, held against others who would pack it too.
+fn claim_work_folder(dir: &Path) -> Result<(Work, Manifest), Failure> {
+    let refuse = |why: String, cure: &str| Failure::Unreadable { path: dir.to_owned(), why, cure: cure.to_owned() };
+    let other = "name the work folder of a killed capture: .litellm-cpu-HOST-TIME.work";
+    let mut work = Work::open(dir);
+    let manifest = work.read(work::MANIFEST).and_then(|bytes| Ok(serde_json::from_slice::<Manifest>(&bytes)?));
+    let manifest = manifest.map_err(|error| refuse(format!("it holds no manifest of a capture ({error})"), other))?;
+    // An unpacked bundle has a manifest too, and packing ends with the removal of the folder.
+    if manifest.status != Status::Running {
+        return Err(refuse("it is no work folder, but a bundle that was unpacked".to_owned(), other));
+    }
+    match work.lock() {
+        Ok(()) => Ok((work, manifest)),
+        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => Err(refuse(
+            "its capture still runs, or somebody packs it already".to_owned(),
+            "wait for it, or end the capture with SIGINT: it then writes the bundle itself",
+        )),
+        Err(error) => Err(refuse(error.to_string(), "run capture pack as the user that captured")),
+    }
 }
 
 fn inspect(plan: &InspectPlan) -> Result<u8, Failure> {
@@ -136,7 +168,7 @@ fn inspect(plan: &InspectPlan) -> Result<u8, Failure> {
             lines.join("\n")
         }
     };
-    say_result(&text)?;
+    say_result(&text, Kept::Bundle(plan.bundle.clone()))?;
     Ok(exit::COMPLETE)
 }
 
@@ -161,7 +193,14 @@ fn choose_proxy(procfs: &Procfs, plan: &CapturePlan, notices: &Notices) -> Resul
         what,
         cure: "name a process: capture --pid PID (the supervisor or any worker)".to_owned(),
     };
-    let mut proxies = discover::find(procfs, target).map_err(|error| no_worker(error.to_string()))?;
+    let mut proxies = discover::find(procfs, target).map_err(|error| match error {
+        DiscoverError::NotOurs { pid, .. } => Failure::NotPermitted {
+            pid,
+            rule: error.to_string(),
+            cure: format!("run as root: sudo capture --pid {pid}"),
+        },
+        error => no_worker(error.to_string()),
+    })?;
     if proxies.len() > 1 {
         return Err(Failure::SeveralProxies {
             example_pid: proxies[0].members.first().map_or(0, |member| member.id.pid),
@@ -173,10 +212,12 @@ fn choose_proxy(procfs: &Procfs, plan: &CapturePlan, notices: &Notices) -> Resul
         return Err(no_worker(format!("the LiteLLM found here has no worker: {}", describe(&proxy))));
     }
     if !proxy.looks_like_litellm {
-        notices.say(format!(
-            "{} does not look like LiteLLM; it is captured as a plain Python process",
-            named_workers(&proxy)
-        ));
+        let told = if proxy.workers().count() == 1 {
+            "does not look like LiteLLM; it is captured as a plain Python process"
+        } else {
+            "do not look like LiteLLM; they are captured as plain Python processes"
+        };
+        notices.say(format!("{} {told}", named_workers(&proxy)));
     }
     for member in &proxy.members {
         notices.detail(format!("{} {}: {}", member.role.name(), member.id.pid, member.why));
@@ -203,6 +244,32 @@ fn require_permission(procfs: &Procfs, proxy: &Proxy) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// The memory could be read before the sampler came, so that what stops it is a rule for system calls or programs.
+fn refused_failure(procfs: &Procfs, refused: &Refused) -> Failure {
+    let pid = refused.pid;
+    let cure = attach::diagnose(&procfs.process(pid)).cure;
+    Failure::NotPermitted { pid, rule: format!("py-spy {}", refused.complaint), cure }
+}
+
+/// What is missing of the capture when it ended before its time, unless a signal says it all.
+fn gap_of_end(ended: &Ended, plan: &CapturePlan) -> Option<Gap> {
+    let sampled = ended.own.elapsed_us as f64 / 1e6;
+    let what = format!("the capture from {sampled:.1} s on, of {:.0} s", plan.orders.duration.as_secs_f64());
+    match (&ended.write_fault, ended.end) {
+        (Some(why), _) => Some(Gap::new(
+            what,
+            format!("what was sampled could not be written: {why}"),
+            "make room where the bundle is to stand, or name another place with -o, and capture again",
+        )),
+        (None, End::NobodyLeft) => Some(Gap::new(
+            what,
+            "no worker was left that could be sampled",
+            "see the other gaps for the reason, then capture again",
+        )),
+        (None, End::TimeOver | End::Interrupted(_) | End::CannotWrite) => None,
+    }
 }
 
 fn find_py_spy(procfs: &Procfs, plan: &CapturePlan, proxy: &Proxy, notices: &Notices) -> Result<PySpy, Failure> {
@@ -265,8 +332,8 @@ fn open_work_folder(
     let parent = plan.output.destination.work_parent();
     let cannot_write = |error: &io::Error| Failure::Output {
         target: parent.display().to_string(),
-        why: error.to_string(),
-        kept: None,
+        why: if parent.exists() && !parent.is_dir() { "it is no folder".to_owned() } else { error.to_string() },
+        kept: Kept::Nothing,
     };
     if let Destination::File(file) = &plan.output.destination
         && file.exists()
@@ -274,11 +341,12 @@ fn open_work_folder(
         return Err(Failure::Output {
             target: file.display().to_string(),
             why: "it exists already and is not overwritten".to_owned(),
-            kept: None,
+            kept: Kept::Nothing,
         });
     }
     std::fs::create_dir_all(&parent).map_err(|error| cannot_write(&error))?;
-    let work = Work::create(&parent, &manifest.name).map_err(|error| cannot_write(&error))?;
+    let (work, name) = Work::create(&parent, &manifest.name).map_err(|error| cannot_write(&error))?;
+    manifest.name = name;
     let first = serde_json::to_vec_pretty(&manifest).context("the manifest")?;
     let written = work
         .write(work::MANIFEST, &first)
@@ -321,7 +389,7 @@ fn finish(
     };
     let written = match &target {
         None => io::stdout().lock().write_all(&tarball).and_then(|()| io::stdout().flush()),
-        Some(target) => publish(&tarball, work.dir(), target),
+        Some(target) => publish(&tarball, target),
     };
     if let Err(error) = written {
         let target = target.map_or_else(|| output.destination.describe(), |path| path.display().to_string());
@@ -348,7 +416,7 @@ fn finish(
                 serde_json::to_string_pretty(&report).context("JSON")?
             }
         };
-        say_result(&text)?;
+        say_result(&text, Kept::Bundle(target.clone()))?;
     }
     Ok(target)
 }
@@ -366,14 +434,16 @@ fn seal_and_pack(assembled: &mut Assembled) -> Result<Vec<u8>, Failure> {
 }
 
 fn output_failure(work: &Work, target: String, why: &str) -> Failure {
-    Failure::Output { target, why: why.to_owned(), kept: Some(work.dir().to_owned()) }
+    // It stands where the output goes, so that both may have been removed.
+    let kept = if work.dir().is_dir() { Kept::Work(work.dir().to_owned()) } else { Kept::Nothing };
+    Failure::Output { target, why: why.to_owned(), kept }
 }
 
-fn say_result(text: &str) -> Result<(), Failure> {
+fn say_result(text: &str, kept: Kept) -> Result<(), Failure> {
     writeln!(io::stdout(), "{text}").map_err(|error| Failure::Output {
         target: "standard output".to_owned(),
         why: error.to_string(),
-        kept: None,
+        kept,
     })
 }
 

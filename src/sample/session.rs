@@ -48,17 +48,41 @@ pub struct Orders {
     pub budget: Budget,
 }
 
-/// Why it ended, and what is needed beside the work folder's records.
-#[derive(Debug, Default)]
+/// Why it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// All of the time was sampled.
+    TimeOver,
+    /// A signal came.
+    Interrupted(Interrupt),
+    /// Every worker has ended, or none could be sampled any longer.
+    NobodyLeft,
+    /// The work folder takes no more records, so that further samples would be lost.
+    CannotWrite,
+}
+
+/// How it ended, and what is needed beside the work folder's records.
+#[derive(Debug)]
 pub struct Ended {
-    /// The signal that ended it early.
-    pub interrupt: Option<Interrupt>,
+    /// Why it ended.
+    pub end: End,
     /// Why records could not be written to the work folder, if so.
     pub write_fault: Option<String>,
+    /// The first sampler that was not permitted to attach, where none ever sampled.
+    pub refused: Option<Refused>,
     /// What it took from the machine.
-    pub own: Option<OwnCost>,
+    pub own: OwnCost,
     /// `CLOCK_MONOTONIC` when the last sample was taken.
     pub last_sample_us: u64,
+}
+
+/// A sampler that was not permitted to attach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The worker.
+    pub pid: i32,
+    /// What the sampler said.
+    pub complaint: String,
 }
 
 /// Samples the workers of a proxy until the time is over, a signal comes or no worker is left.
@@ -78,6 +102,8 @@ pub struct Session<'a> {
     late_readings: u64,
     last_reading_us: u64,
     write_fault: Option<String>,
+    sampled: bool,
+    refused: Option<Refused>,
 }
 
 /// One worker's samplers.
@@ -117,6 +143,8 @@ impl<'a> Session<'a> {
             late_readings: 0,
             last_reading_us: 0,
             write_fault: None,
+            sampled: false,
+            refused: None,
         }
     }
 
@@ -131,7 +159,7 @@ impl<'a> Session<'a> {
             let _ = self.clocks.watch(id, begin_us);
         }
         let own_before_us = own_cpu_us();
-        let interrupt = self.sample_slices(begin_us, interrupts);
+        let end = self.sample_slices(begin_us, interrupts);
         let last_sample_us = monotonic_us();
         let own = OwnCost {
             cpu_us: own_cpu_us() - own_before_us,
@@ -141,16 +169,17 @@ impl<'a> Session<'a> {
             readings: self.readings,
         };
         self.stop_samplers();
-        Ended { interrupt, write_fault: self.write_fault, own: Some(own), last_sample_us }
+        let refused = self.refused.filter(|_| !self.sampled);
+        Ended { end, write_fault: self.write_fault, refused, own, last_sample_us }
     }
 
-    fn sample_slices(&mut self, begin_us: u64, interrupts: &Interrupts) -> Option<Interrupt> {
+    fn sample_slices(&mut self, begin_us: u64, interrupts: &Interrupts) -> End {
         let end_us = begin_us + self.orders.duration.as_micros() as u64;
         let slice_us = self.orders.slice.as_micros() as u64;
         let mut slice = Slice { from_us: begin_us, to_us: begin_us };
         let mut next_look_us = begin_us + LOOK_EVERY_US;
         let mut next_pump_us = begin_us;
-        let interrupt = loop {
+        let end = loop {
             let woken = self.wait_for_tick();
             let now_us = self.now_us();
             self.read_clocks(now_us);
@@ -159,10 +188,16 @@ impl<'a> Session<'a> {
                 self.pump_samplers(now_us);
             }
             if let Some(interrupt) = interrupts.requested() {
-                break Some(interrupt);
+                break End::Interrupted(interrupt);
             }
-            if now_us >= end_us || self.watches.values().all(|watch| watch.over) {
-                break None;
+            if now_us >= end_us {
+                break End::TimeOver;
+            }
+            if self.watches.values().all(|watch| watch.over) {
+                break End::NobodyLeft;
+            }
+            if self.write_fault.is_some() {
+                break End::CannotWrite;
             }
             if now_us >= next_look_us {
                 next_look_us = now_us + LOOK_EVERY_US;
@@ -180,7 +215,7 @@ impl<'a> Session<'a> {
         slice.to_us = self.now_us();
         self.end_slice(slice);
         self.notices.progress_done();
-        interrupt
+        end
     }
 
     /// Waits for the next reading of the clocks, or until a child says something or a signal comes.
@@ -315,8 +350,17 @@ impl<'a> Session<'a> {
 
     fn record_ended(&mut self, id: ProcessId, child: PySpyChild, role: Role, now_us: u64) {
         let sampled = child.sampling_us().is_some();
-        let segment = child.into_segment();
+        self.sampled |= sampled;
+        let gone = self.is_gone(id);
+        let mut segment = child.into_segment();
+        if gone && !sampled {
+            // What it says of a worker that ended before it had attached is no fault of its own.
+            segment.fault = None;
+        }
         if let Some(fault) = &segment.fault {
+            if segment.refused() && self.refused.is_none() {
+                self.refused = Some(Refused { pid: id.pid, complaint: fault.clone() });
+            }
             self.notices.say(format!("worker {}: py-spy {fault}", id.pid));
         }
         self.append(work::SEGMENTS, &segment);
@@ -324,7 +368,7 @@ impl<'a> Session<'a> {
         if watch.over || watch.current.is_some() {
             return;
         }
-        if self.procfs.same(id).is_none() {
+        if gone {
             watch.over = true;
             self.notices.say(format!("worker {} ended", id.pid));
             self.event(id, What::WorkerGone, now_us);
@@ -336,10 +380,20 @@ impl<'a> Session<'a> {
             let rate_hz = watch.rate_hz;
             self.event(id, What::SamplerLost, now_us);
             self.start_sampler(id, rate_hz);
+        } else if let Some(predecessor) = watch.outgoing.pop_if(|child| child.phase() == Phase::Sampling) {
+            // A successor that cannot attach: the one it was to replace goes on, and the next hand-over tries again.
+            watch.current = Some(predecessor);
+            self.event(id, What::SamplerLost, now_us);
         } else {
             watch.over = true;
             self.event(id, What::SamplerLost, now_us);
         }
+    }
+
+    /// Whether a worker has ended, whether or not its parent has taken note of it.
+    fn is_gone(&self, id: ProcessId) -> bool {
+        let state = self.procfs.same(id).and_then(|process| process.stat().ok()?.state().ok());
+        matches!(state, None | Some(ProcState::Zombie | ProcState::Dead))
     }
 
     /// What is looked at once a second: new workers, new threads, the samplers' cost.
