@@ -22,7 +22,7 @@ use crate::collect::fingerprint::Fingerprint;
 use crate::collect::{Gap, Weight};
 use crate::os::clock::utc_now;
 use crate::os::proc::ProcessId;
-use crate::redact::{Clean, Raw, Redactor};
+use crate::redact::{Clean, Gate, Raw, Redactor};
 use crate::render::flamegraph::{Heading, Palette, draw};
 use crate::render::folded::{Detail, fold};
 use crate::render::summary;
@@ -77,10 +77,10 @@ pub fn assemble(work: &Work, redactor: &mut Redactor, aside: Aside) -> Result<As
         Traced { segment, json }
     });
     let joined = join(&records, traces.collect());
-    let profile = joined.profile.map(|raw| redactor.text("profiles/samples.json.gz", raw));
+    let profile = joined.profile.map(|raw| redactor.kept_text("profiles/samples.json.gz", raw));
     let samplers = joined.samplers.into_iter().map(|mut sampler| {
         let fault = sampler.fault.take();
-        sampler.fault = fault.map(|fault| redactor.text("evidence.json", &Raw::new(fault)).to_string());
+        sampler.fault = fault.map(|fault| redactor.kept_text("evidence.json", &Raw::new(fault)).to_string());
         sampler
     });
     let evidence = Evidence {
@@ -101,7 +101,7 @@ pub fn assemble(work: &Work, redactor: &mut Redactor, aside: Aside) -> Result<As
     artifacts.push(json("summary.json", &verdict)?);
     artifacts.extend(profiles(&profile, &evidence)?);
     artifacts.extend(flamegraphs(&profile, &evidence, &verdict)?);
-    artifacts.push(Artifact::new(work::LOG, redactor.text(work::LOG, &Raw::new(aside.log)).to_string()));
+    artifacts.push(Artifact::new(work::LOG, redactor.kept_text(work::LOG, &Raw::new(aside.log)).to_string()));
     let report = redactor.report();
     manifest.redactions = report.removed.iter().map(|redaction| redaction.count).sum();
     artifacts.push(json("redactions.json", &report)?);
@@ -120,8 +120,7 @@ impl Assembled {
     ///
     /// # Errors
     /// With the file and the kind of the first hit.
-    pub fn pass_gate(&self, redactor: &Redactor) -> Result<(), String> {
-        let gate = redactor.gate();
+    pub fn pass_gate(&self, gate: &Gate) -> Result<(), String> {
         for artifact in &self.artifacts {
             let mut unpacked = Vec::new();
             let bytes = if artifact.bytes.starts_with(&GZIP_MAGIC) {

@@ -17,14 +17,33 @@ const PACKAGES: &str = "environment/packages.txt";
 const ENV: &str = "environment/env.json";
 const CONFIG: &str = "environment/config.redacted.yaml";
 
-/// A redactor that knows every secret the collected facts hold.
-pub fn redactor_for(collected: &Collected, own_arguments: &[Raw]) -> Redactor {
-    let mut sources = Sources::default();
+/// What this program was itself started with. In a container that is what LiteLLM was started with.
+#[derive(Debug, Default)]
+pub struct Own {
+    /// The command line.
+    pub arguments: Vec<Raw>,
+    /// The environment.
+    pub variables: Vec<(Raw, Raw)>,
+}
+
+/// A redactor that knows every secret the collected facts hold, and those of this program's own.
+pub fn redactor_for(collected: &Collected, own: &Own) -> Redactor {
+    let mut sources = own.sources();
     sources.environs.extend(collected.environs.iter().map(|environ| environ.vars.as_slice()));
     sources.argvs.extend(collected.fingerprint.processes.iter().map(|process| process.argv.as_slice()));
-    sources.argvs.push(own_arguments);
     sources.configs.extend(collected.config.iter().map(|config| &config.text));
     Redactor::new(&sources)
+}
+
+/// A redactor for a work folder whose capture was killed. What that one knew was masked when it was kept.
+pub fn redactor_for_kept(own: &Own) -> Redactor {
+    Redactor::new(&own.sources())
+}
+
+impl Own {
+    fn sources(&self) -> Sources<'_> {
+        Sources { environs: vec![&self.variables], argvs: vec![&self.arguments], configs: Vec::new() }
+    }
 }
 
 /// Writes the files; what cannot be shown becomes a gap.

@@ -1,9 +1,9 @@
 //! The work folder of a running capture.
 //!
 //! It stands beside the bundle to be, readable by its owner alone, and holds everything as it comes: the manifest
-//! first, then what was collected, then traces, clocks and events of each slice. If the capture is killed, `capture
-//! pack` makes a bundle of what is there. Records are one JSON value a line, appended; a last line cut short is
-//! dropped when reading.
+//! first, then what was collected, then traces, clocks and events of each slice, with every known secret masked before
+//! a record speaks of them. If the capture is killed, `capture pack` makes a bundle of what is there. Records are one
+//! JSON value a line, appended; a last line cut short is dropped when reading.
 //!
 //! While a capture or `capture pack` is at work on the folder it holds a lock, which the kernel takes off when the
 //! process ends, however it ends.
@@ -122,6 +122,19 @@ impl Work {
         file.sync_data()?;
         drop(file);
         fs::rename(partial, path)
+    }
+
+    /// Puts other text in the place of a file's, where `change` gives some. A file that is not there needs no change.
+    pub fn rewrite(&self, name: &str, change: impl FnOnce(&str) -> Option<String>) -> io::Result<()> {
+        let bytes = match self.read(name) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        match change(&String::from_utf8_lossy(&bytes)) {
+            Some(text) => self.write(name, text.as_bytes()),
+            None => Ok(()),
+        }
     }
 
     /// Adds a record to a file of records, whole or not at all.

@@ -10,16 +10,23 @@ use std::sync::Arc;
 use aho_corasick::AhoCorasick;
 
 use super::encodings::{Encoding, forms};
+use super::patterns::{mask, replaced};
+use super::redactor::KNOWN;
 
 /// Shortest form to search for. Eight characters hardly occur by chance; fewer would riddle a text with masks.
 pub const SHORTEST: usize = 8;
 
-/// The last look at finished bytes before they are published.
+/// The kernel keeps so many bytes of a thread's name and drops the rest.
+const LONGEST_THREAD_NAME: usize = 15;
+
+/// Every known secret in every form: masks them in what is kept, and is the last look at finished bytes.
 #[derive(Clone)]
 pub struct Gate {
     /// None where no secret is known.
     automaton: Option<Arc<AhoCorasick>>,
     encodings: Arc<[Encoding]>,
+    /// As they are.
+    secrets: Arc<[String]>,
 }
 
 /// A known secret in finished bytes. It says how and where, never what.
@@ -50,7 +57,8 @@ impl Gate {
     pub(super) fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
         let mut encodings = Vec::new();
         let mut needles = Vec::new();
-        for (encoding, form) in secrets.into_iter().flat_map(forms) {
+        let secrets: Vec<String> = secrets.into_iter().map(str::to_owned).collect();
+        for (encoding, form) in secrets.iter().flat_map(|secret| forms(secret)) {
             if form.len() >= SHORTEST {
                 encodings.push(encoding);
                 needles.push(form);
@@ -60,13 +68,35 @@ impl Gate {
         // that silently let everything through would be worse than a stop.
         let automaton = (!needles.is_empty())
             .then(|| Arc::new(AhoCorasick::new(&needles).expect("environments are limited to megabytes")));
-        Self { automaton, encodings: encodings.into() }
+        Self { automaton, encodings: encodings.into(), secrets: secrets.into() }
     }
 
     /// The first known secret in these bytes.
     pub fn scan(&self, bytes: &[u8]) -> Option<GateHit> {
         let found = self.automaton.as_ref()?.find(bytes)?;
         Some(GateHit { encoding: self.encodings[found.pattern().as_usize()], offset: found.start() })
+    }
+
+    /// The text with every known secret masked; none where it holds none.
+    pub fn masked(&self, text: &str) -> Option<String> {
+        let spans = self.spans(text);
+        (!spans.is_empty()).then(|| replaced(text, spans, &mask(KNOWN)))
+    }
+
+    /// The same for a thread's name as the kernel keeps it, which may end within a secret.
+    pub fn masked_thread_name(&self, name: &str) -> Option<String> {
+        let masked = self.masked(name);
+        if name.len() < LONGEST_THREAD_NAME {
+            return masked;
+        }
+        let kept = masked.as_deref().unwrap_or(name);
+        let is_cut_secret = |tail: &str| self.secrets.iter().any(|secret| secret.starts_with(tail));
+        let cut = kept
+            .char_indices()
+            .map(|(at, _)| at)
+            .take_while(|at| kept.len() - at >= SHORTEST)
+            .find(|at| is_cut_secret(&kept[*at..]));
+        cut.map(|at| kept[..at].to_owned() + &mask(KNOWN)).or(masked)
     }
 
     /// Every part of a text that is a known secret, in order and apart. Overlapping ones are joined, so that of two
@@ -128,6 +158,20 @@ mod tests {
             ("k: 'p4ss\"w<&é%/ ord'''", Encoding::Plain),
         ] {
             assert_eq!(gate.scan(text.as_bytes()).map(|hit| hit.encoding), Some(encoding), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_thread_name_that_ends_within_a_secret_is_masked_from_there() {
+        let gate = Gate::new(["p4ssw0rd-of-nobody"]);
+        for (name, masked) in [
+            ("p4ssw0rd-of-nob", Some("***known-secret***")),
+            ("pool-1-p4ssw0rd", Some("pool-1-***known-secret***")),
+            ("pool-12-p4ssw0r", None),
+            ("p4ssw0rd", None),
+            ("asyncio_0", None),
+        ] {
+            assert_eq!(gate.masked_thread_name(name).as_deref(), masked, "{name}");
         }
     }
 

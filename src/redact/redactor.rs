@@ -68,6 +68,16 @@ impl Redactor {
         Clean::redacted(self.scrub(file, raw.expose()))
     }
 
+    /// The same for text out of a work folder. Secrets that were known when it was kept were masked then, and are
+    /// counted now.
+    pub fn kept_text(&mut self, file: &str, raw: &Raw) -> Clean {
+        let masked_before = raw.expose().matches(&mask(KNOWN)).count();
+        if masked_before > 0 {
+            self.count(file, KNOWN, masked_before as u64);
+        }
+        self.text(file, raw)
+    }
+
     /// What was removed so far.
     pub fn report(&self) -> Redactions {
         let removed = self.counts.iter().map(|((rule, file), count)| Redaction {
@@ -78,7 +88,7 @@ impl Redactor {
         Redactions { removed: removed.collect() }
     }
 
-    /// The last look at finished bytes.
+    /// What masks the known secrets in text that is kept, and looks for them in finished bytes.
     pub fn gate(&self) -> Gate {
         self.known.clone()
     }
