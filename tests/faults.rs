@@ -21,7 +21,13 @@ use nix::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use support::{Capture, Output, bundle::Bundle, children, lab, names_in, skip, target::Target, wait_for};
+use support::{
+    Capture, Output,
+    bundle::{Bundle, Stacks},
+    children, lab, names_in, skip,
+    target::Target,
+    wait_for,
+};
 
 // Signals.
 
@@ -39,7 +45,9 @@ fn a_signal_ends_the_capture_early_and_the_bundle_is_finished() {
             let bundle = output.only_bundle();
             let manifest = bundle.json("manifest.json");
             assert_eq!((&manifest["status"], &manifest["interrupted_by"]), (&"partial".into(), &name.into()));
-            assert!(slices == 0 || bundle.folded("profiles/all.folded").self_share("burn") > 0.5);
+            if slices > 0 {
+                assert_burns(&bundle);
+            }
             target.assert_runs();
         }
     }
@@ -75,7 +83,7 @@ fn a_second_signal_ends_it_at_once_and_the_work_folder_can_be_packed() {
 
     let bundle = pack(&output.work()).assert_status(3).bundle();
     assert_gap(&bundle, "the end of the capture", "it was killed before it ended");
-    assert!(bundle.folded("profiles/all.folded").self_share("burn") > 0.0);
+    assert_burns(&bundle);
     assert_eq!(names_in(output.dir()), [""; 0], "the work folder went into the bundle");
     target.assert_runs();
 }
@@ -93,7 +101,7 @@ fn a_killed_capture_takes_its_samplers_along_and_the_finished_slices_can_be_pack
     let bundle = pack(&output.work()).assert_status(3).bundle();
     assert_gap(&bundle, "the end of the capture", "it was killed before it ended");
     assert!(bundle.json("evidence.json")["slices"].as_array().is_some_and(|slices| slices.len() >= 2));
-    assert!(bundle.folded("profiles/all.folded").self_share("burn") > 0.5);
+    assert_burns(&bundle);
     assert_eq!(names_in(output.dir()), [""; 0], "the work folder went into the bundle");
 }
 
@@ -178,9 +186,7 @@ fn a_full_disk_ends_the_capture_early_and_keeps_what_there_is() {
     let Some(disk) = SmallDisk::mount() else { return skip("no file system can be mounted here") };
     let target = Target::alone();
     let running = real(&target).args(["--duration", "10m", "--slice", "1s", "-o"]).arg(disk.path()).start();
-    wait_for("a work folder", || disk.work());
-    let work = disk.work().expect("it is there");
-    wait_for("two slices", || (support::slices(&work) >= 2).then_some(()));
+    let work = wait_for("a trace that is safe", || disk.work().filter(|work| support::ended_samplers(work) >= 1));
     disk.fill();
     let output = running.finish().assert_status(7).assert_stdout("");
     let output = output.assert_stderr_has(&format!("cannot write {}", disk.path().display()));
@@ -190,7 +196,7 @@ fn a_full_disk_ends_the_capture_early_and_keeps_what_there_is() {
 
     // The disk is as full as it was; the bundle goes elsewhere.
     let bundle = pack(&work).assert_status(3).bundle();
-    assert!(bundle.folded("profiles/all.folded").self_share("burn") > 0.1, "the first slice is there");
+    assert_burns(&bundle);
     assert_eq!(disk.work(), None);
 }
 
@@ -201,14 +207,14 @@ fn a_disk_that_fills_up_beside_the_output_takes_no_more_than_the_rest_of_the_tim
     let target = Target::alone();
     let running = real(&target).args(["--duration", "10m", "--slice", "1s", "-o", "-"]).env("TMPDIR", disk.path());
     let running = running.start();
-    wait_for("two slices", || disk.work().filter(|work| support::slices(work) >= 2));
+    wait_for("a trace that is safe", || disk.work().filter(|work| support::ended_samplers(work) >= 1));
     disk.fill();
     let output = running.finish().assert_status(3);
     let file = output.dir().join("x.tar.gz");
     fs::write(&file, &output.stdout).expect("a file");
     let bundle = Bundle::open(&file);
     assert_gap(&bundle, "the capture from ", "what was sampled could not be written: No space left on device");
-    assert!(bundle.folded("profiles/all.folded").self_share("burn") > 0.1, "the first slice is there");
+    assert_burns(&bundle);
     assert_eq!(disk.work(), None);
 }
 
@@ -282,7 +288,7 @@ fn the_capture_ends_with_its_only_worker() {
     let output = running.finish().assert_status(3).assert_stderr_has(&format!("worker {} ended\n", target.pid()));
     let bundle = output.bundle();
     assert_gap(&bundle, "the capture from ", "no worker was left that could be sampled");
-    assert!(bundle.folded("profiles/all.folded").self_share("burn") > 0.5);
+    assert_burns(&bundle);
 }
 
 #[test]
@@ -418,6 +424,13 @@ fn assert_gap(bundle: &Bundle, what: &str, why: &str) {
     assert!(found, "`{what}`: `{why}` is not among {:#}", manifest["gaps"]);
 }
 
+/// There are stacks, with CPU in them. How much is no matter of faults.
+#[track_caller]
+fn assert_burns(bundle: &Bundle) {
+    let folded = bundle.text("profiles/all.folded");
+    assert!(Stacks::parse(folded).self_share("burn") > 0.0, "{folded}");
+}
+
 /// A pipe that holds one page, less than any bundle.
 fn narrow_pipe() -> (PipeReader, PipeWriter) {
     let (reader, writer) = std::io::pipe().expect("a pipe");
@@ -441,7 +454,7 @@ impl SmallDisk {
         let dir = tempfile::tempdir().expect("a folder");
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(dir.path()).stderr(Stdio::null());
-        mount.status().is_ok_and(|status| status.success()).then_some(Self { dir })
+        mount.status().is_ok_and(|status| status.success()).then(|| Self { dir })
     }
 
     fn path(&self) -> &Path {

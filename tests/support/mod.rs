@@ -178,7 +178,7 @@ impl Running {
     /// Waits until this many samplers have ended and are recorded.
     #[track_caller]
     pub fn wait_for_ended_samplers(&self, count: usize) {
-        wait_for("ended samplers", || (records(&self.work().join("segments.jsonl")) >= count).then_some(()));
+        wait_for("ended samplers", || (ended_samplers(&self.work()) >= count).then_some(()));
     }
 
     /// The reading end of its standard output, which then is not part of the [`Output`].
@@ -333,6 +333,11 @@ pub fn work_folders(dir: &Path) -> Vec<PathBuf> {
 /// How many slices a work folder holds.
 pub fn slices(work: &Path) -> usize {
     records(&work.join("slices.jsonl"))
+}
+
+/// How many ended samplers a work folder holds, each with its trace.
+pub fn ended_samplers(work: &Path) -> usize {
+    records(&work.join("segments.jsonl"))
 }
 
 fn records(file: &Path) -> usize {
