@@ -48,18 +48,28 @@ class BootError(Exception):
 
 
 class LiteLLM:
-    def __init__(self, config: str, workers: int = 1, server: str = "uvicorn") -> None:
+    def __init__(
+        self,
+        config: str | Path,
+        workers: int = 1,
+        server: str = "uvicorn",
+        arguments: Sequence[str] = (),
+        variables: dict[str, str] | None = None,
+    ) -> None:
+        """`config` names one of the files here, or is a path; `arguments` and `variables` are LiteLLM's own."""
         if not BIN.is_dir():
             raise BootError(f"no lab in {DIR}: run scripts/lab-setup")
         self.workers = workers
         self.serves = SERVES[server]
         self.key = f"sk-lab-{secrets.token_hex(16)}"  # well-known keys are refused at boot
+        self.variables = variables or {}
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.tmp = Path(tempfile.mkdtemp(prefix="capture-lab-"))
         self.log = self.tmp / "litellm.log"
-        command = [BIN / "litellm", "--config", HERE / f"{config}.yaml", "--host", "127.0.0.1", "--port", self.port]
-        command += ["--num_workers", workers, *SERVER_ARGS[server]]
+        config = config if isinstance(config, Path) else HERE / f"{config}.yaml"
+        command = [BIN / "litellm", "--config", config, "--host", "127.0.0.1", "--port", self.port]
+        command += ["--num_workers", workers, *SERVER_ARGS[server], *arguments]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [str(argument) for argument in command],
@@ -72,7 +82,7 @@ class LiteLLM:
 
     def environment(self) -> dict[str, str]:
         inherited = {name: os.environ[name] for name in ("HOME", "LANG", "PATH") if name in os.environ}
-        return inherited | {
+        return inherited | self.variables | {
             "LITELLM_MASTER_KEY": self.key,
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # the other one is downloaded
             "LAB_LONG_ANSWER": LONG_ANSWER,
@@ -201,11 +211,14 @@ def exit_on_signals() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Runs a LiteLLM on mock models until standard input ends.")
     parser.add_argument("--config", choices=["mock", "plain", "netmock"], default="mock")
+    parser.add_argument("--setup", type=Path, help="JSON: {config: path, arguments, variables}, instead of --config")
     parser.add_argument("--server", choices=sorted(SERVER_ARGS), default="uvicorn")
     parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args()
     exit_on_signals()
-    with LiteLLM(arguments.config, arguments.workers, arguments.server) as proxy:
+    setup = json.loads(arguments.setup.read_text()) if arguments.setup else {}
+    config = Path(setup.pop("config")) if setup else arguments.config
+    with LiteLLM(config, arguments.workers, arguments.server, **setup) as proxy:
         facts = {
             "pid": proxy.pid,
             "workers": proxy.worker_pids(),

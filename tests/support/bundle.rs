@@ -57,6 +57,10 @@ impl Bundle {
         self.files.keys().map(String::as_str)
     }
 
+    pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
+    }
+
     #[track_caller]
     pub fn text(&self, name: &str) -> &str {
         let bytes = self.files.get(name).unwrap_or_else(|| panic!("no {name} in {:?}", self.files.keys()));

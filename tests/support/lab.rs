@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     env,
     io::{BufRead, BufReader, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -30,7 +30,7 @@ impl Lab {
         Self { dir, _turn: turn }
     }
 
-    fn py_spy(&self) -> PathBuf {
+    pub fn py_spy(&self) -> PathBuf {
         self.dir.join("venv/bin/py-spy")
     }
 
@@ -73,9 +73,21 @@ impl Lab {
 
     #[track_caller]
     pub fn litellm(&self, server: Server, workers: usize, config: Config) -> LiteLlm {
+        self.keep(workers, &["--server", server.name(), "--config", config.name()])
+    }
+
+    /// A LiteLLM of a test's own: a JSON file with the `config`'s path, and LiteLLM's `arguments` and `variables`.
+    #[track_caller]
+    pub fn litellm_set_up(&self, workers: usize, setup: &Path) -> LiteLlm {
+        self.keep(workers, &["--setup", setup.to_str().expect("a path in UTF-8")])
+    }
+
+    #[track_caller]
+    fn keep(&self, workers: usize, arguments: &[&str]) -> LiteLlm {
         let mut keeper = Command::new("python3")
             .arg(repository().join("tests/lab/lab.py"))
-            .args(["--server", server.name(), "--workers", &workers.to_string(), "--config", config.name()])
+            .args(["--workers", &workers.to_string()])
+            .args(arguments)
             .env("CAPTURE_LAB_DIR", &self.dir)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -175,6 +187,8 @@ pub enum Case {
     Burn,
     /// Every answer is streamed in thousands of chunks.
     Stream,
+    /// Nothing in particular.
+    Plain,
 }
 
 impl Case {
@@ -182,6 +196,7 @@ impl Case {
         match self {
             Self::Burn => "burn",
             Self::Stream => "stream",
+            Self::Plain => "plain",
         }
     }
 }

@@ -159,6 +159,16 @@ impl Running {
         self.child.id().cast_signed()
     }
 
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Ends it as the kernel does when memory is short: it can do nothing more.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("capture is running");
+        self.child.wait().expect("capture can be waited for");
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.pid()), signal).expect("capture can be signalled");
     }

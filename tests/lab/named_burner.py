@@ -1,0 +1,32 @@
+"""A LiteLLM callback beside `names.json`, whose threads burn CPU in functions and files that carry those names."""
+
+import json
+import threading
+import time
+import types
+from pathlib import Path
+
+from litellm.integrations.custom_logger import CustomLogger
+
+CPU_SECONDS = 0.004
+REST_SECONDS = 0.4
+
+
+def burn() -> None:
+    while True:
+        end = time.thread_time() + CPU_SECONDS
+        while time.thread_time() < end:
+            pass
+        time.sleep(REST_SECONDS)
+
+
+def named(name: str) -> types.FunctionType:
+    """Any text can be a code object's name and file, which is what a profiler sees."""
+    place = f"/srv/{name}/{name}.py"
+    return types.FunctionType(burn.__code__.replace(co_name=name, co_qualname=name, co_filename=place), globals())
+
+
+for name in json.loads((Path(__file__).parent / "names.json").read_text()):
+    threading.Thread(target=named(name), name=name, daemon=True).start()
+
+keeper = CustomLogger()
