@@ -213,6 +213,12 @@ impl Drop for Load {
     }
 }
 
+/// The interpreter that has what `tests/lab/requirements.txt` names.
+#[track_caller]
+pub fn python() -> PathBuf {
+    dir().join("venv/bin/python")
+}
+
 /// The real py-spy; to use it on a small program needs no turn.
 #[track_caller]
 pub fn py_spy() -> PathBuf {
