@@ -19,11 +19,16 @@ const DETAILS: &str = "<text id=\"details\"";
 const MATCHED: &str = "<text id=\"matched\"";
 /// What is better otherwise in what inferno 0.12 writes: its text, and the text in its place. A test holds that each
 /// is still found.
-const BETTER: [(&str, &str); 5] = [
+const BETTER: [(&str, &str); 6] = [
     // The search hides until the pointer finds it.
     ("opacity:0.1; cursor:pointer;", "opacity:0.7; cursor:pointer;"),
     // Of a short name two dots would be left, or a letter and two dots: noise that looks like text.
     ("if (w < 2 * known_font_width) {", "if (w < 5 * known_font_width) {"),
+    // A frame under the pointer has a black edge; its letters had one too and could hardly be read.
+    (
+        "#frames > *:hover { stroke:black; stroke-width:0.5; cursor:pointer; }",
+        "#frames > *:hover { cursor:pointer; }\n#frames > *:hover rect { stroke:black; stroke-width:0.5; }",
+    ),
     // The matched share stands at the end of a graph that may be many screens high; its place is beside the search.
     ("matchedtxt.attributes.x.value = svgWidth - xpad;", "matchedtxt.attributes.x.value = svgWidth - xpad - 100;"),
     // What is told of the frame under the pointer covers the legend in a narrow window, rather than mixing with it.
@@ -65,10 +70,10 @@ impl Palette {
             map.insert(thread.name.as_str().replace([';', '\n'], ":"), LIGHT);
             map.insert(format!("worker {}", thread.process.pid), LIGHT);
         }
-        for name in [NATIVE, NOT_SAMPLED] {
-            map.insert(name, colour_of(Kind::Native));
+        map.insert(NATIVE, colour_of(Kind::Native));
+        for name in [NOT_SAMPLED, ROOT] {
+            map.insert(name, LIGHT);
         }
-        map.insert(ROOT, LIGHT);
         Self(map)
     }
 }
@@ -110,7 +115,7 @@ fn colour_of(kind: Kind) -> Color {
     Color { r, g, b }
 }
 
-/// Workers and threads: no code, so no strong colour.
+/// Workers, threads and time of which nothing is known: no code, so no strong colour.
 const LIGHT: Color = Color { r: 226, g: 226, b: 226 };
 
 /// The same hue a little lighter or darker, so that neighbours can be told apart; the same name always alike.
@@ -146,7 +151,7 @@ fn legend() -> String {
     let mut x = GAP - EDGE;
     for kind in Kind::ALL.into_iter().rev() {
         let Color { r, g, b } = colour_of(kind);
-        x -= i32::try_from(7 * kind.label().len()).unwrap_or(0) + GAP;
+        x -= i32::try_from((73 * kind.label().len()).div_ceil(10)).unwrap_or(0) + GAP;
         let (box_x, box_y) = (x - 17, LEGEND_Y - 10);
         // Writing to a string cannot fail.
         let _ = write!(out, "<text x=\"{x}\" y=\"{LEGEND_Y}\">{}</text>", kind.label());
