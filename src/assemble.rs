@@ -9,9 +9,10 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use flate2::read::GzDecoder;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::analyse::evidence::{Evidence, WorkerCpu};
+use crate::analyse::quality::Grade;
 use crate::analyse::{Verdict, analyse};
 use crate::bundle::archive::Artifact;
 use crate::bundle::manifest::{Manifest, Overhead, Status};
@@ -21,7 +22,7 @@ use crate::collect::fingerprint::Fingerprint;
 use crate::collect::{Gap, Weight};
 use crate::os::clock::utc_now;
 use crate::os::proc::ProcessId;
-use crate::redact::{Clean, Raw, Redactor};
+use crate::redact::{Clean, Gate, Raw, Redactor};
 use crate::render::flamegraph::{Heading, Palette, draw};
 use crate::render::folded::{Detail, fold};
 use crate::render::summary;
@@ -34,8 +35,9 @@ use crate::sample::{Event, OwnCost, Sampler, Slice, What};
 /// The first bytes of a compressed file.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// What is known beside the work folder.
-#[derive(Debug, Default)]
+/// What is known at the end of the sampling, beside the records. It is kept in the work folder, so that a capture
+/// whose bundle could not be written misses nothing when it is packed later.
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub struct Aside {
     /// The signal that ended the capture.
     pub interrupted_by: Option<String>,
@@ -99,7 +101,7 @@ pub fn assemble(work: &Work, redactor: &mut Redactor, aside: Aside) -> Result<As
     artifacts.push(json("summary.json", &verdict)?);
     artifacts.extend(profiles(&profile, &evidence)?);
     artifacts.extend(flamegraphs(&profile, &evidence, &verdict)?);
-    artifacts.push(Artifact::new(work::LOG, redactor.text(work::LOG, &Raw::new(aside.log)).to_string()));
+    artifacts.push(Artifact::new(work::LOG, redactor.kept_text(work::LOG, &Raw::new(aside.log)).to_string()));
     let report = redactor.report();
     manifest.redactions = report.removed.iter().map(|redaction| redaction.count).sum();
     artifacts.push(json("redactions.json", &report)?);
@@ -118,8 +120,7 @@ impl Assembled {
     ///
     /// # Errors
     /// With the file and the kind of the first hit.
-    pub fn pass_gate(&self, redactor: &Redactor) -> Result<(), String> {
-        let gate = redactor.gate();
+    pub fn pass_gate(&self, gate: &Gate) -> Result<(), String> {
         for artifact in &self.artifacts {
             let mut unpacked = Vec::new();
             let bytes = if artifact.bytes.starts_with(&GZIP_MAGIC) {
@@ -263,24 +264,52 @@ fn name_of(process: ProcessId, evidence: &Evidence) -> String {
 
 /// What the evidence lacks.
 fn gaps_of(evidence: &Evidence, verdict: &Verdict) -> Vec<Gap> {
-    let mut gaps: Vec<Gap> = evidence.samplers.iter().filter_map(gap_of_sampler).collect();
-    for event in &evidence.events {
-        if let What::Detached { cost_percent } = event.what {
-            gaps.push(Gap::new(
-                format!("stacks of worker {} from some moment on", event.process.pid),
-                format!("sampling cost {cost_percent} % of a core even at the lowest rate"),
-                "give more with --max-overhead",
-            ));
+    let begin_us = evidence.slices.first().map_or(0, |slice| slice.from_us);
+    let mut gaps: Vec<Gap> = Vec::new();
+    // A sampler that fails again and again says the same each time.
+    for gap in evidence.samplers.iter().filter_map(gap_of_sampler) {
+        if !gaps.contains(&gap) {
+            gaps.push(gap);
         }
     }
+    for event in &evidence.events {
+        let pid = event.process.pid;
+        let since = event.at_us.saturating_sub(begin_us) as f64 / 1e6;
+        match event.what {
+            What::Detached { cost_percent } => gaps.push(Gap::new(
+                format!("stacks of worker {pid} from {since:.1} s on"),
+                format!("sampling cost {cost_percent} % of a core even at the lowest rate"),
+                "give more with --max-overhead",
+            )),
+            What::WorkerGone => gaps.push(Gap::note(
+                format!("worker {pid} from {since:.1} s on"),
+                "it ended",
+                "its own log and its supervisor's may say why",
+            )),
+            What::WorkerStopped => {
+                let gap = Gap::note(
+                    format!("what worker {pid} does when it runs"),
+                    "it was found stopped, by SIGSTOP or a debugger, when a slice ended",
+                    format!("if nobody meant that: kill -CONT {pid}, then capture again"),
+                );
+                if !gaps.contains(&gap) {
+                    gaps.push(gap);
+                }
+            }
+            What::WorkerJoined | What::RateSteppedDown { .. } | What::SamplerLost => {}
+        }
+    }
+    let nothing_yet = gaps.iter().all(|gap| gap.weight == Weight::Note);
     if evidence.slices.is_empty() {
         gaps.push(Gap::new("CPU time", "the capture ended before its first slice was finished", "capture for longer"));
-    } else if verdict.quality.stacks == 0 && gaps.is_empty() {
+    } else if verdict.quality.stacks == 0 && nothing_yet {
         gaps.push(Gap::new(
             "stacks",
             "no stack was sampled before the capture ended",
             "capture for longer; see what py-spy says by itself: py-spy dump --pid PID",
         ));
+    } else if verdict.quality.grade == Grade::Unusable && nothing_yet {
+        gaps.push(Gap::new("a profile to rely on", verdict.quality.reasons.join("; "), "capture again, for longer"));
     }
     gaps
 }

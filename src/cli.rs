@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
 
 /// Listed at the end of the help.
@@ -44,7 +45,7 @@ pub struct CaptureArgs {
     #[arg(long, value_name = "PID", env = "CAPTURE_PID", value_delimiter = ',')]
     pub pid: Vec<i32>,
     /// Capture just the processes named by --pid, not their proxy.
-    #[arg(long, requires = "pid", env = "CAPTURE_ONLY")]
+    #[arg(long, requires = "pid", env = "CAPTURE_ONLY", value_parser = BoolishValueParser::new())]
     pub only: bool,
     /// How long to sample.
     #[arg(long, value_name = "TIME", default_value = "30s", env = "CAPTURE_DURATION")]
@@ -59,7 +60,7 @@ pub struct CaptureArgs {
     #[arg(long, value_name = "PERCENT", default_value = "5%", env = "CAPTURE_MAX_OVERHEAD")]
     pub max_overhead: String,
     /// Stop a worker for each sample: exact stacks, but every request waits.
-    #[arg(long, env = "CAPTURE_BLOCKING")]
+    #[arg(long, env = "CAPTURE_BLOCKING", value_parser = BoolishValueParser::new())]
     pub blocking: bool,
     /// The py-spy to use. Default: beside this program, on PATH, in the target's environment.
     #[arg(long, value_name = "PATH", env = "CAPTURE_PY_SPY")]
@@ -79,13 +80,13 @@ pub struct OutputArgs {
     #[arg(short, long, value_name = "PATH", default_value = "./", env = "CAPTURE_OUTPUT")]
     pub output: PathBuf,
     /// Print the result as JSON on standard output.
-    #[arg(long, env = "CAPTURE_JSON")]
+    #[arg(long, env = "CAPTURE_JSON", value_parser = BoolishValueParser::new())]
     pub json: bool,
     /// Say nothing but warnings and failures.
-    #[arg(short, long, conflicts_with = "verbose", env = "CAPTURE_QUIET")]
+    #[arg(short, long, conflicts_with = "verbose", env = "CAPTURE_QUIET", value_parser = BoolishValueParser::new())]
     pub quiet: bool,
     /// Tell every step.
-    #[arg(short, long, env = "CAPTURE_VERBOSE")]
+    #[arg(short, long, env = "CAPTURE_VERBOSE", value_parser = BoolishValueParser::new())]
     pub verbose: bool,
 }
 
@@ -105,10 +106,10 @@ pub struct InspectArgs {
     /// The bundle.
     pub bundle: PathBuf,
     /// Check every file against the manifest.
-    #[arg(long)]
+    #[arg(long, env = "CAPTURE_VERIFY", value_parser = BoolishValueParser::new())]
     pub verify: bool,
     /// Print manifest and summary as JSON.
-    #[arg(long)]
+    #[arg(long, env = "CAPTURE_JSON", value_parser = BoolishValueParser::new())]
     pub json: bool,
 }
 

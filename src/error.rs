@@ -27,6 +27,17 @@ pub mod exit {
     pub const OUTPUT: u8 = 7;
 }
 
+/// What is left of a capture whose output could not be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kept {
+    /// Nothing.
+    Nothing,
+    /// The work folder, of which a bundle can be made.
+    Work(PathBuf),
+    /// The bundle; only to tell its name failed.
+    Bundle(PathBuf),
+}
+
 /// Why there is no bundle.
 #[derive(Debug, Error)]
 pub enum Failure {
@@ -82,8 +93,8 @@ pub enum Failure {
         target: String,
         /// The system's reason.
         why: String,
-        /// The work folder that still holds what was captured, if it does.
-        kept: Option<PathBuf>,
+        /// What there is of the capture all the same.
+        kept: Kept,
     },
     /// A bundle or work folder that cannot be read.
     #[error("cannot read {}: {why}", path.display())]
@@ -141,11 +152,14 @@ impl Failure {
             Self::PySpyUnusable { .. } => {
                 Some(format!("name another with --py-spy PATH, or install it: {INSTALL_PY_SPY}"))
             }
-            Self::Output { kept: Some(kept), .. } => Some(format!(
-                "nothing is lost: make room or choose another place, then: capture pack {} -o PATH",
-                kept.display()
-            )),
-            Self::Output { kept: None, .. } => Some("choose another place with -o PATH".to_owned()),
+            Self::Output { kept, .. } => Some(match kept {
+                Kept::Nothing => "choose another place with -o PATH".to_owned(),
+                Kept::Work(dir) => format!(
+                    "nothing is lost: make room or choose another place, then: capture pack {} -o PATH",
+                    dir.display()
+                ),
+                Kept::Bundle(path) => format!("the bundle is finished all the same: {}", path.display()),
+            }),
             Self::Damaged { .. } => Some("ask its sender for another copy".to_owned()),
             Self::SecretInBundle { kept, .. } => {
                 Some(format!("please report this; the work folder is kept for you alone: {}", kept.display()))

@@ -11,12 +11,14 @@
 //! | [`cli`], [`plan`] | what can be typed, and what it comes to |
 //! | [`run`] | the order of all stages, on one screen |
 //! | [`os`] | the edge to Linux: `/proc` under a root path, children, signals, clocks |
+//! | [`target`] | the one proxy that is meant, the right to read it, the py-spy to do it with |
 //! | [`discover`] | which processes are LiteLLM, their role, and why we think so |
 //! | [`sample`] | stacks through py-spy, CPU clocks from the kernel, both joined into a profile |
 //! | [`collect`] | facts about machine, container, interpreter and LiteLLM, or gaps |
 //! | [`redact`] | from raw text to clean text, and the last gate |
-//! | [`environment`] | what was collected, redacted and stored |
+//! | [`begin`], [`environment`] | the work folder before the first sample: manifest, and what was collected, redacted |
 //! | [`assemble`] | from a work folder to the files of a bundle |
+//! | [`publish`] | from those files to the bundle in its place, and what is told of it |
 //! | [`analyse`] | from evidence to a verdict; pure |
 //! | [`render`] | flamegraphs, folded stacks, the summary |
 //! | [`bundle`] | work folder, manifest, archive, reading it back |
@@ -24,6 +26,7 @@
 
 pub mod analyse;
 pub mod assemble;
+pub mod begin;
 pub mod bundle;
 pub mod cli;
 pub mod collect;
@@ -33,7 +36,9 @@ pub mod error;
 pub mod notice;
 pub mod os;
 pub mod plan;
+pub mod publish;
 pub mod redact;
 pub mod render;
 pub mod run;
 pub mod sample;
+pub mod target;

@@ -53,15 +53,14 @@ impl Notices {
         if self.terminal && self.loudness >= Loudness::Normal {
             const CELLS: usize = 30;
             let filled = ((done.clamp(0.0, 1.0) * CELLS as f64) as usize).min(CELLS);
-            eprint!("\r\x1b[2K[{}{}] {}", "#".repeat(filled), "-".repeat(CELLS - filled), visible(label));
-            let _ = std::io::stderr().flush();
+            draw(&format!("[{}{}] {}", "#".repeat(filled), "-".repeat(CELLS - filled), visible(label)));
         }
     }
 
     /// Takes the bar away.
     pub fn progress_done(&self) {
         if self.terminal && self.loudness >= Loudness::Normal {
-            eprint!("\r\x1b[2K");
+            draw("");
         }
     }
 
@@ -84,6 +83,13 @@ impl Notices {
             let _ = writeln!(std::io::stderr(), "{clear}{text}");
         }
     }
+}
+
+/// Puts text in the place of the terminal's last line. A terminal that hung up must not end a capture.
+fn draw(text: &str) {
+    let mut stderr = std::io::stderr();
+    let _ = write!(stderr, "\r\x1b[2K{text}");
+    let _ = stderr.flush();
 }
 
 /// Text with control and direction characters written out, so that a process title cannot rewrite the screen.

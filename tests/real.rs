@@ -1,6 +1,5 @@
 //! The promises, kept against a real LiteLLM. `scripts/test` makes the lab they need and runs them.
 
-#[expect(dead_code, reason = "each test room uses its part")]
 mod support;
 
 use std::{

@@ -3,7 +3,6 @@
 //! Each secret is announced once, by a name or by its own shape, and then stands in places that announce nothing: under
 //! keys whose text is shown, and in the names of functions, files and threads that burn CPU.
 
-#[expect(dead_code, reason = "each test room uses its part")]
 mod support;
 
 use std::{
@@ -168,8 +167,8 @@ impl Planted {
         fs::create_dir(&folder).expect("a folder");
         let write = |name: &str, text: &str| fs::write(folder.join(name), text).expect("a file");
         write("custom_callbacks.py", include_str!("lab/named_burner.py"));
-        let names: Vec<&str> = canaries.iter().map(|canary| canary.value.as_str()).collect();
-        write("names.json", &json!(names).to_string());
+        let values: Vec<&str> = canaries.iter().map(|canary| canary.value.as_str()).collect();
+        write("names.json", &json!(values).to_string());
         write("config.yaml", &config(&canaries));
 
         let mut variables = BTreeMap::new();
@@ -383,7 +382,7 @@ fn forty_secrets_are_nowhere_in_a_bundle_of_a_real_litellm() {
     let _load = litellm.load(Case::Plain, 2);
 
     let output = planted.capture().pid(litellm.pid()).args(["--duration", "8s", "--slice", "4s"]).run();
-    let path = PathBuf::from(output.stdout.trim_end());
+    let path = PathBuf::from(output.said().trim_end());
     let bundle = output.bundle();
 
     planted.assert_absent_from(&unpacked(&path, &bundle));
@@ -401,7 +400,7 @@ fn forty_secrets_are_nowhere_in_a_bundle_packed_after_a_kill() {
     let planted = Planted::new(&lab);
     let litellm = planted.boot(&lab);
     let mut running = planted.capture().pid(litellm.pid()).args(["--duration", "60s", "--slice", "3s"]).start();
-    let work = wait_for_traces(running.dir.path());
+    let work = wait_for_traces(running.dir());
     running.kill();
     // With LiteLLM goes the last place to learn the secrets from.
     drop(litellm);
@@ -409,7 +408,7 @@ fn forty_secrets_are_nowhere_in_a_bundle_packed_after_a_kill() {
     let kept = clean_files_of(&work);
     planted.assert_absent_from(&kept);
     let output = Capture::new().arg("pack").arg(&work).run().assert_status(3);
-    let path = PathBuf::from(output.stdout.trim_end());
+    let path = PathBuf::from(output.said().trim_end());
     let bundle = output.bundle();
     planted.assert_absent_from(&unpacked(&path, &bundle));
     assert_names_were_masked(&bundle);

@@ -1,9 +1,10 @@
 //! The tarball: written whole or not at all, and the same bytes for the same facts.
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 use flate2::{Compression, GzBuilder};
 use nix::errno::Errno;
@@ -12,7 +13,6 @@ use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 
 use crate::bundle::manifest::FileEntry;
-use crate::bundle::work::private;
 
 /// The largest attachment that GitHub takes.
 pub const LARGEST_BYTES: usize = 25_000_000;
@@ -77,17 +77,28 @@ fn append<W: Write>(tar: &mut Builder<W>, path: &str, bytes: Option<&[u8]>, time
 }
 
 /// Brings the bytes to their final name: written beside it, synced, then renamed; a file that is there already stays.
-pub fn publish(bytes: &[u8], work: &Path, target: &Path) -> io::Result<()> {
-    let partial: PathBuf = work.join("bundle.partial");
-    let mut file = private(&partial)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    drop(file);
-    rename_to_free_name(&partial, target)?;
+///
+/// Beside it and not in the work folder, which may be on another disk: on a full one, from which it is to be saved.
+pub fn publish(bytes: &[u8], target: &Path) -> io::Result<()> {
     let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(parent)?;
+    let name = target.file_name().unwrap_or_default().display();
+    let partial = parent.join(format!(".{name}.{:08x}.partial", fastrand::u32(..)));
+    let written = write_new(&partial, bytes).and_then(|()| rename_to_free_name(&partial, target));
+    if let Err(error) = written {
+        let _ = fs::remove_file(&partial);
+        return Err(error);
+    }
     // A file system that cannot sync a folder has done what it can.
     let _ = File::open(parent).and_then(|folder| folder.sync_all());
     Ok(())
+}
+
+/// In a folder where others may write too, so a file or link that is there already is not followed.
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 fn rename_to_free_name(from: &Path, to: &Path) -> io::Result<()> {
@@ -115,9 +126,10 @@ mod tests {
     fn a_bundle_is_its_owners_alone_and_never_overwrites() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("x.tar.gz");
-        publish(b"one", folder.path(), &target).unwrap();
+        publish(b"one", &target).unwrap();
         assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(publish(b"two", folder.path(), &target).is_err());
+        assert!(publish(b"two", &target).is_err());
         assert_eq!(fs::read(&target).unwrap(), b"one");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the second one's bytes are gone");
     }
 }

@@ -29,8 +29,7 @@ pub struct Format {
 impl Format {
     /// Why this program cannot read the format; none when it can.
     pub fn refusal(self) -> Option<String> {
-        (self.major > FORMAT.major)
-            .then(|| format!("it has format {self}, and this program knows {FORMAT}: take a newer capture"))
+        (self.major > FORMAT.major).then(|| format!("it has format {self}, and this program knows {FORMAT} at most"))
     }
 }
 

@@ -8,10 +8,11 @@ use std::io::{self, Read};
 use std::path::{Component, Path};
 
 use flate2::read::GzDecoder;
+use serde::Deserialize;
 use tar::Archive;
 
 use crate::bundle::archive::sha256;
-use crate::bundle::manifest::Manifest;
+use crate::bundle::manifest::{Format, Manifest};
 use crate::error::Failure;
 
 /// A tarball of 25 MB holds at most a few hundred MB of text; more is a trap.
@@ -25,6 +26,12 @@ pub struct Bundle {
     files: BTreeMap<String, Vec<u8>>,
 }
 
+/// What every manifest begins with.
+#[derive(Deserialize)]
+struct Header {
+    format: Format,
+}
+
 impl Bundle {
     /// Reads a bundle.
     ///
@@ -33,18 +40,23 @@ impl Bundle {
     pub fn open(path: &Path) -> Result<Self, Failure> {
         let unreadable =
             |why: String, cure: &str| Failure::Unreadable { path: path.to_owned(), why, cure: cure.to_owned() };
-        let files = File::open(path)
-            .and_then(|file| unpack(file, LARGEST_CONTENT_BYTES))
-            .map_err(|error| unreadable(error.to_string(), "name a bundle: litellm-cpu-HOST-TIME.tar.gz"))?;
+        let other = "name a bundle: litellm-cpu-HOST-TIME.tar.gz";
+        let file = File::open(path).map_err(|error| unreadable(error.to_string(), other))?;
+        let files = unpack(file, LARGEST_CONTENT_BYTES)
+            .map_err(|error| unreadable(format!("it is no whole bundle: {error}"), other))?;
         let manifest = files
             .get("manifest.json")
             .ok_or_else(|| unreadable("it holds no manifest.json".to_owned(), "name a bundle that capture wrote"))?;
-        let manifest: Manifest = serde_json::from_slice(manifest)
-            .map_err(|error| unreadable(format!("manifest.json: {error}"), "name a bundle that capture wrote"))?;
-        match manifest.format.refusal() {
-            Some(why) => Err(unreadable(why, "take the newest release of capture")),
-            None => Ok(Self { manifest, files }),
+        // The format first: what else a newer manifest holds may not be what is known here.
+        let broken = |error: serde_json::Error| {
+            unreadable(format!("manifest.json: {error}"), "name a bundle that capture wrote")
+        };
+        let Header { format } = serde_json::from_slice(manifest).map_err(broken)?;
+        if let Some(why) = format.refusal() {
+            return Err(unreadable(why, "take the newest release of capture"));
         }
+        let manifest: Manifest = serde_json::from_slice(manifest).map_err(broken)?;
+        Ok(Self { manifest, files })
     }
 
     /// A file by its path below the bundle's folder.

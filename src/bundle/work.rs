@@ -2,14 +2,19 @@
 //!
 //! It stands beside the bundle to be, readable by its owner alone, and holds everything as it comes: the manifest
 //! first, then what was collected, then traces, clocks and events of each slice, with every known secret masked before
-//! a record speaks of them. If the capture is killed, `capture pack` makes a bundle of what is there. Records are one JSON value a line, appended; a last line cut short is
-//! dropped when reading.
+//! a record speaks of them. If the capture is killed, `capture pack` makes a bundle of what is there. Records are one
+//! JSON value a line, appended; a last line cut short is dropped when reading.
+//!
+//! While a capture or `capture pack` is at work on the folder it holds a lock, which the kernel takes off when the
+//! process ends, however it ends.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -21,31 +26,77 @@ pub const SEGMENTS: &str = "segments.jsonl";
 pub const EVENTS: &str = "events.jsonl";
 /// Slices that ended, see [`Slice`](crate::sample::Slice).
 pub const SLICES: &str = "slices.jsonl";
+/// How the sampling ended, see [`Aside`](crate::assemble::Aside); not there in a capture that was killed.
+pub const END: &str = "end.json";
 /// The manifest, written first and replaced last.
 pub const MANIFEST: &str = "manifest.json";
 /// What the tool did, with times.
 pub const LOG: &str = "capture.log";
 /// Files that go into the bundle as they are, already redacted.
 pub const CLEAN: &str = "clean";
+/// An empty file, locked by the process at work.
+const LOCK: &str = "lock";
+/// Captures that begin in the same second share a name up to its number.
+const MOST_NAMESAKES: u32 = 100;
 
 /// A work folder.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Work {
     dir: PathBuf,
+    /// None where the file system knows no locks, and in a folder that is only read.
+    lock: Option<Flock<File>>,
 }
 
 impl Work {
-    /// Makes `.NAME.work` in the folder that the bundle is to stand in; mode 0700.
-    pub fn create(parent: &Path, name: &str) -> io::Result<Self> {
-        let dir = parent.join(format!(".{name}.work"));
-        DirBuilder::new().mode(0o700).create(&dir)?;
-        DirBuilder::new().mode(0o700).create(dir.join(CLEAN))?;
-        Ok(Self { dir })
+    /// Makes `.NAME.work` in the folder that the bundle is to stand in; mode 0700. A name that another capture took
+    /// in the same second gets a number; the name it came to is returned.
+    pub fn create(parent: &Path, name: &str) -> io::Result<(Self, String)> {
+        for number in 1..=MOST_NAMESAKES {
+            let name = if number == 1 { name.to_owned() } else { format!("{name}-{number}") };
+            let dir = parent.join(format!(".{name}.work"));
+            if parent.join(format!("{name}.tar.gz")).exists() {
+                continue;
+            }
+            match DirBuilder::new().mode(0o700).create(&dir) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                made => made?,
+            }
+            let mut work = Self { dir, lock: None };
+            let filled = DirBuilder::new().mode(0o700).create(work.dir.join(CLEAN)).and_then(|()| {
+                private(&work.dir.join(LOCK))?;
+                work.lock()
+            });
+            if let Err(error) = filled {
+                let _ = work.remove();
+                return Err(error);
+            }
+            return Ok((work, name));
+        }
+        Err(io::Error::from(io::ErrorKind::AlreadyExists))
     }
 
-    /// A work folder left by an earlier run.
+    /// A work folder left by an earlier run, to be looked at; [`Work::lock`] comes before anything is changed.
     pub fn open(dir: &Path) -> Self {
-        Self { dir: dir.to_owned() }
+        Self { dir: dir.to_owned(), lock: None }
+    }
+
+    /// Claims the folder until this process ends.
+    ///
+    /// # Errors
+    /// Of the kind `ResourceBusy` when another process is at work on it.
+    pub fn lock(&mut self) -> io::Result<()> {
+        let file = match File::open(self.dir.join(LOCK)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => self.lock = Some(lock),
+            Err((_, Errno::EWOULDBLOCK)) => return Err(io::Error::from(io::ErrorKind::ResourceBusy)),
+            // Some network file systems cannot lock. To lose the capture for that would be worse.
+            Err(_) => {}
+        }
+        Ok(())
     }
 
     /// Where it is.
@@ -56,8 +107,14 @@ impl Work {
     /// Writes a file whole, or not at all.
     pub fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let path = self.dir.join(name);
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
+        // Not the work folder itself: whoever removed it meant it.
+        let mut folder = self.dir.clone();
+        for part in Path::new(name).parent().into_iter().flatten() {
+            folder.push(part);
+            match DirBuilder::new().mode(0o700).create(&folder) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                made => made?,
+            }
         }
         let partial = path.with_extension("partial");
         let mut file = private(&partial)?;
@@ -80,11 +137,16 @@ impl Work {
         }
     }
 
-    /// Adds a record to a file of records.
+    /// Adds a record to a file of records, whole or not at all.
     pub fn append(&self, name: &str, record: &impl Serialize) -> io::Result<()> {
         let mut line = serde_json::to_vec(record)?;
         line.push(b'\n');
-        OpenOptions::new().create(true).append(true).mode(0o600).open(self.dir.join(name))?.write_all(&line)
+        let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(self.dir.join(name))?;
+        let before = file.metadata()?.len();
+        file.write_all(&line).inspect_err(|_| {
+            // On a full disk half a line may have been written, and the next record would be glued to it.
+            let _ = file.set_len(before);
+        })
     }
 
     /// Every whole record of a file; none where there is no such file.
@@ -117,7 +179,7 @@ impl Work {
 }
 
 /// Opens a new file that only its owner can read.
-pub fn private(path: &Path) -> io::Result<File> {
+fn private(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
@@ -142,7 +204,7 @@ mod tests {
     #[test]
     fn only_its_owner_can_look_in() {
         let parent = tempfile::tempdir().unwrap();
-        let work = Work::create(parent.path(), "x").unwrap();
+        let (work, _) = Work::create(parent.path(), "x").unwrap();
         work.write("manifest.json", b"{}").unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(work.dir()), 0o700);
@@ -152,7 +214,7 @@ mod tests {
     #[test]
     fn a_record_cut_short_is_dropped_and_the_others_stay() {
         let parent = tempfile::tempdir().unwrap();
-        let work = Work::create(parent.path(), "x").unwrap();
+        let (work, _) = Work::create(parent.path(), "x").unwrap();
         work.append("r", &1).unwrap();
         work.append("r", &22).unwrap();
         let bytes = work.read("r").unwrap();
@@ -164,10 +226,28 @@ mod tests {
     #[test]
     fn clean_files_come_sorted_with_their_folders() {
         let parent = tempfile::tempdir().unwrap();
-        let work = Work::create(parent.path(), "x").unwrap();
+        let (work, _) = Work::create(parent.path(), "x").unwrap();
         work.write("clean/b.txt", b"2").unwrap();
         work.write("clean/a/c.txt", b"1").unwrap();
         let names: Vec<String> = work.clean_files().unwrap().into_iter().map(|file| file.0).collect();
         assert_eq!(names, ["a/c.txt", "b.txt"]);
+    }
+
+    #[test]
+    fn captures_of_the_same_second_get_names_of_their_own() {
+        let parent = tempfile::tempdir().unwrap();
+        fs::write(parent.path().join("x.tar.gz"), b"finished").unwrap();
+        let names = [(); 2].map(|()| Work::create(parent.path(), "x").unwrap().1);
+        assert_eq!(names, ["x-2", "x-3"]);
+    }
+
+    #[test]
+    fn one_process_at_a_time_is_at_work_on_it() {
+        let parent = tempfile::tempdir().unwrap();
+        let (work, _) = Work::create(parent.path(), "x").unwrap();
+        let mut other = Work::open(work.dir());
+        assert_eq!(other.lock().unwrap_err().kind(), io::ErrorKind::ResourceBusy);
+        drop(work);
+        other.lock().unwrap();
     }
 }

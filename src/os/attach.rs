@@ -55,7 +55,8 @@ fn first_mapping(process: &Process) -> io::Result<Option<u64>> {
     Ok(address)
 }
 
-fn diagnose(process: &Process) -> Denied {
+/// The rule that most likely keeps us from this process.
+pub fn diagnose(process: &Process) -> Denied {
     let ours = geteuid().as_raw();
     let target = process.status().ok().map(|status| (status.ruid, status.euid, status.suid));
     let scope = fs::read_to_string(PTRACE_SCOPE).ok().and_then(|text| text.trim().parse().ok());

@@ -19,7 +19,10 @@ use nix::unistd::{Pid, getppid};
 use crate::os::clock::monotonic_us;
 
 /// What is kept of a child's output: a profiler that repeats a complaint for hours must not fill our memory.
-const OUTPUT_LIMIT_BYTES: usize = 64 * 1024;
+const OUTPUT_LIMIT_BYTES: usize = 256 * 1024;
+/// What is read of it at once: a child that writes faster than we read must not hold us for ever. A pipe holds no more,
+/// so that the last reading of an ended child finds its last line.
+const READ_AT_ONCE_BYTES: usize = 64 * 1024;
 
 /// One line of output and when it arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +114,12 @@ impl Supervised {
         self.cpu_us
     }
 
+    /// Takes the lines of standard output that came since it was last asked, which makes room for more.
+    pub fn take_stdout(&mut self) -> Vec<Line> {
+        self.stdout.kept_bytes = self.stdout.partial.len();
+        std::mem::take(&mut self.stdout.lines)
+    }
+
     /// Lines of standard output so far.
     pub fn stdout(&self) -> &[Line] {
         &self.stdout.lines
@@ -185,7 +194,8 @@ impl<P: Read + AsFd> Output<P> {
 
     fn drain(&mut self) -> io::Result<()> {
         let mut buffer = [0_u8; 4096];
-        while let Some(pipe) = &mut self.pipe {
+        for _ in 0..READ_AT_ONCE_BYTES / buffer.len() {
+            let Some(pipe) = &mut self.pipe else { break };
             match pipe.read(&mut buffer) {
                 Ok(0) => {
                     self.pipe = None;
@@ -253,6 +263,28 @@ mod tests {
         let mut child = shell("i=0; while [ $i -lt 20000 ]; do echo aaaaaaaaaaaaaaaaaaaa; i=$((i+1)); done");
         assert_eq!(ended(&mut child), Ending::Code(0));
         assert!(child.stdout().iter().map(|line| line.text.len()).sum::<usize>() <= OUTPUT_LIMIT_BYTES);
+    }
+
+    #[test]
+    fn a_child_that_never_stops_writing_does_not_hold_us() {
+        let mut child = shell("exec yes");
+        for _ in 0..10 {
+            child.pump().unwrap();
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        assert_eq!(child.ending(), None);
+    }
+
+    #[test]
+    fn lines_that_are_taken_make_room_for_the_last_one() {
+        let mut child = shell("i=0; while [ $i -lt 20000 ]; do echo aaaaaaaaaaaaaaaaaaaa; i=$((i+1)); done; echo end");
+        let mut last = None;
+        while child.ending().is_none() {
+            child.pump().unwrap();
+            last = child.take_stdout().pop().or(last);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(last.unwrap().text, "end");
     }
 
     #[test]

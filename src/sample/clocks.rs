@@ -11,11 +11,13 @@ use serde::{Deserialize, Serialize};
 use crate::os::proc::{Process, ProcessId, Procfs};
 use crate::os::threads::{ClockSource, Reading, ThreadClock, tick_ns};
 
-/// Most threads of a worker sleep most of the time. One that ran for less than a twentieth of the time between two
-/// readings is not read again for this long: the little it uses is then placed to a tenth of a second.
+/// Most threads of a worker sleep most of the time. One that did so for `QUIET_US` is read only so often: what it uses
+/// when it wakes is then placed to a tenth of a second at first.
 const REST_US: u64 = 100_000;
-/// The part of the time below which a thread rests, as a divisor.
-const RESTS_BELOW_ONE_IN: u64 = 20;
+/// Longer than the pauses of a thread that works now and then, which must be told from its work.
+const QUIET_US: u64 = 300_000;
+/// The part of the time between two readings below which a thread sleeps, as a divisor.
+const SLEEPS_BELOW_ONE_IN: u64 = 20;
 
 /// A stretch of time between two readings in which a thread used CPU or waited for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +87,8 @@ struct WatchedThread {
     last_us: u64,
     /// Not read before this time.
     due_us: u64,
+    /// Last time it was found at work.
+    awake_us: u64,
     record: ThreadRecord,
 }
 
@@ -200,7 +204,7 @@ impl Watched {
             let comm = self.process.thread_comm(tid).map(|raw| raw.expose().to_owned()).unwrap_or_default();
             let inner_tid = self.process.inner_tid(tid).unwrap_or(tid);
             let record = ThreadRecord { tid, inner_tid, comm, stretches: Vec::new() };
-            self.threads.insert(tid, WatchedThread { clock, last, last_us, due_us: now_us, record });
+            self.threads.insert(tid, WatchedThread { clock, last, last_us, due_us: now_us, awake_us: now_us, record });
         }
         self.listed_us = now_us;
         Ok(())
@@ -244,7 +248,10 @@ impl WatchedThread {
         let cpu_ns = reading.cpu_ns.saturating_sub(self.last.cpu_ns);
         let run_delay_ns = reading.run_delay_ns.saturating_sub(self.last.run_delay_ns);
         let span_us = now_us.saturating_sub(self.last_us);
-        self.due_us = if cpu_ns / 1_000 * RESTS_BELOW_ONE_IN < span_us { now_us + REST_US } else { now_us };
+        if cpu_ns / 1_000 * SLEEPS_BELOW_ONE_IN >= span_us {
+            self.awake_us = now_us;
+        }
+        self.due_us = if now_us > self.awake_us + QUIET_US { now_us + REST_US } else { now_us };
         if cpu_ns > 0 || run_delay_ns > 0 {
             self.record.stretches.push(Stretch { from_us: self.last_us, to_us: now_us, cpu_ns, run_delay_ns });
             self.last = reading;

@@ -55,8 +55,8 @@ pub struct Part {
 
 /// A piece this many times as long as the distance between samples was seen unchanged by several of them.
 const LONG_IN_GAPS: u64 = 3;
-/// Code that stands for so long and is no wait runs nearly all the time, or waits in the run queue. One in this many
-/// is well below that, and above what the clock's own ticks (4 ms at 250 Hz) can make of it.
+/// Code that stands for so long and is no wait runs all the time in which it is not held in the run queue. One in this
+/// many is well below that, and above what the clock's own ticks (4 ms at 250 Hz) can make of it.
 const HARDLY_RUNS_ONE_IN: u64 = 3;
 
 /// Deals the CPU of `stretches` out to `pieces`; both are sorted. `waits` tells for each stack whether its leaf waits,
@@ -103,9 +103,7 @@ fn sleepers(stretches: &[Stretch], pieces: &[Piece], waits: &[bool]) -> Vec<bool
         }
         let (slept_us, stood_us) = asleep.entry(piece.stack).or_default();
         *stood_us += length_us;
-        if length_us >= LONG_IN_GAPS * piece.gap_us
-            && wanted_us(&stretches[first..], piece) < length_us / HARDLY_RUNS_ONE_IN
-        {
+        if is_sleep(&stretches[first..], piece) {
             *slept_us += length_us;
         }
     }
@@ -116,17 +114,20 @@ fn sleepers(stretches: &[Stretch], pieces: &[Piece], waits: &[bool]) -> Vec<bool
     waits
 }
 
-/// How long the thread ran or wanted to run while a piece stood.
-fn wanted_us(stretches: &[Stretch], piece: &Piece) -> u64 {
-    let during = stretches.iter().take_while(|stretch| stretch.from_us < piece.to_us);
-    during
-        .map(|stretch| {
-            let shared_us = stretch.to_us.min(piece.to_us).saturating_sub(stretch.from_us.max(piece.from_us));
-            let wanted_us = (stretch.cpu_ns + stretch.run_delay_ns) / 1_000;
-            (u128::from(wanted_us) * u128::from(shared_us) / u128::from((stretch.to_us - stretch.from_us).max(1)))
-                as u64
-        })
-        .sum()
+/// Whether a piece stood for long and the thread hardly ran in it, of the time in which it had the choice.
+fn is_sleep(stretches: &[Stretch], piece: &Piece) -> bool {
+    let length_us = piece.to_us - piece.from_us;
+    let (mut ran_us, mut queued_us) = (0, 0);
+    for stretch in stretches.iter().take_while(|stretch| stretch.from_us < piece.to_us) {
+        let shared_us = stretch.to_us.min(piece.to_us).saturating_sub(stretch.from_us.max(piece.from_us));
+        let part = |ns: u64| {
+            let part = u128::from(ns / 1_000) * u128::from(shared_us);
+            (part / u128::from((stretch.to_us - stretch.from_us).max(1))) as u64
+        };
+        ran_us += part(stretch.cpu_ns);
+        queued_us += part(stretch.run_delay_ns);
+    }
+    length_us >= LONG_IN_GAPS * piece.gap_us && ran_us * HARDLY_RUNS_ONE_IN < length_us.saturating_sub(queued_us)
 }
 
 /// The pieces within a time, by index, each with the time it has there.

@@ -126,7 +126,8 @@ fn sampler_of(segment: &Segment, trace: &Trace, without_file: bool) -> Sampler {
         behind: segment.behind,
         cpu_us: segment.cpu_us,
         fault: segment.fault.clone(),
-        cut_short: trace.cut_short && !without_file,
+        // One that counted its stacks has also tried to write them.
+        cut_short: trace.cut_short && (!without_file || segment.stacks.is_some_and(|stacks| stacks > 0)),
     }
 }
 

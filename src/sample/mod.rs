@@ -1,7 +1,8 @@
 //! Stacks at intervals, weighed with the CPU time that the kernel counted.
 //!
-//! [`session`] runs the samplers ([`pyspy`]) and records the CPU clocks ([`clocks`]) into the work folder, within the
-//! budget of the [`governor`]; [`join`] makes a [`profile`] of the two halves afterwards.
+//! [`session`] keeps the time while the [`samplers`] run, one [`pyspy`] for each worker within the budget of the
+//! [`governor`], and the CPU [`clocks`] are read; [`record`] keeps both halves in the work folder. Afterwards [`join`]
+//! makes a [`profile`] of them.
 
 pub mod clocks;
 mod deal;
@@ -10,6 +11,8 @@ pub mod join;
 pub mod mend;
 pub mod profile;
 pub mod pyspy;
+pub mod record;
+pub mod samplers;
 pub mod session;
 mod waits;
 

@@ -1,39 +1,30 @@
 //! The capture while it runs: one loop on one thread, woken by clocks, children and signals.
 //!
-//! Every worker has one sampler at a time. At the end of a slice a new sampler is started first and the old one
-//! stopped once the new one samples, so that no time is lost between them; only a blocking sampler must go before
-//! the next can come, since a process has one tracer at most.
+//! It keeps the time. What is done when the time has come is told by [`samplers`](super::samplers),
+//! [`clocks`](super::clocks) and [`record`](super::record).
 
-use std::collections::BTreeMap;
-use std::io;
-use std::mem::take;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use procfs::process::ProcState;
 
-use crate::bundle::work::{self, Work};
 use crate::discover::{Follower, Proxy};
-use crate::notice::Notices;
 use crate::os::clock::monotonic_us;
 use crate::os::proc::{ProcessId, Procfs};
 use crate::os::signals::{Interrupt, Interrupts};
 use crate::os::usage::{own_cpu_us, peak_rss_bytes};
-use crate::redact::Gate;
 use crate::sample::clocks::Clocks;
-use crate::sample::governor::{Advice, Budget};
-use crate::sample::pyspy::{Phase, PySpy, PySpyChild, Sampling, SegmentOrder};
-use crate::sample::{Event, OwnCost, Slice, What};
+use crate::sample::governor::Budget;
+use crate::sample::pyspy::{PySpy, Sampling};
+use crate::sample::record::Recorder;
+use crate::sample::samplers::{Refused, Samplers};
+use crate::sample::{OwnCost, Slice, What};
 
 /// How often workers, threads and costs are looked at.
 const LOOK_EVERY_US: u64 = 1_000_000;
 /// How often samplers are seen to that say nothing: deadlines for attaching and stopping, hand-overs.
 const PUMP_EVERY_US: u64 = 50_000;
-/// A sampler that keeps dying is not started again and again.
-const MOST_RESTARTS: u32 = 3;
-/// How long two samplers overlap at a hand-over, so that the new one has a first stack of each thread.
-const OVERLAP_US: u64 = 50_000;
 
 /// How to sample.
 #[derive(Debug, Clone)]
@@ -50,15 +41,30 @@ pub struct Orders {
     pub budget: Budget,
 }
 
-/// Why it ended, and what is needed beside the work folder's records.
-#[derive(Debug, Default)]
+/// Why it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// All of the time was sampled.
+    TimeOver,
+    /// A signal came.
+    Interrupted(Interrupt),
+    /// Every worker has ended, or none could be sampled any longer.
+    NobodyLeft,
+    /// The work folder takes no more records, so that further samples would be lost.
+    CannotWrite,
+}
+
+/// How it ended, and what is needed beside the work folder's records.
+#[derive(Debug)]
 pub struct Ended {
-    /// The signal that ended it early.
-    pub interrupt: Option<Interrupt>,
+    /// Why it ended.
+    pub end: End,
     /// Why records could not be written to the work folder, if so.
     pub write_fault: Option<String>,
+    /// The first sampler that was not permitted to attach, where none ever sampled.
+    pub refused: Option<Refused>,
     /// What it took from the machine.
-    pub own: Option<OwnCost>,
+    pub own: OwnCost,
     /// `CLOCK_MONOTONIC` when the last sample was taken.
     pub last_sample_us: u64,
 }
@@ -67,114 +73,80 @@ pub struct Ended {
 #[derive(Debug)]
 pub struct Session<'a> {
     orders: &'a Orders,
-    py_spy: &'a PySpy,
-    procfs: Procfs,
-    work: &'a Work,
-    /// Nothing is kept in the work folder before the known secrets are masked in it.
-    gate: Gate,
-    notices: &'a Notices,
-    epoch_us: u64,
-    follower: Follower,
+    samplers: Samplers<'a>,
     clocks: Clocks,
-    watches: BTreeMap<ProcessId, Watch>,
-    files: u32,
-    readings: u64,
-    late_readings: u64,
-    last_reading_us: u64,
-    write_fault: Option<String>,
+    recorder: Recorder<'a>,
+    follower: Follower,
+    procfs: Procfs,
+    epoch_us: u64,
+    readings: Readings,
 }
 
-/// One worker's samplers.
-#[derive(Debug)]
-struct Watch {
-    current: Option<PySpyChild>,
-    outgoing: Vec<PySpyChild>,
-    rate_hz: u32,
-    restarts: u32,
-    cost: Cost,
-    /// Set once there will be no further sampler for this worker.
-    over: bool,
-}
-
-/// The running sampler's CPU ticks when it began to sample.
-#[derive(Debug, Default, Clone, Copy)]
-struct Cost {
-    since_us: u64,
-    ticks: u64,
+/// How punctual the readings of the clocks are.
+#[derive(Debug, Default)]
+struct Readings {
+    all: u64,
+    late: u64,
+    last_us: u64,
 }
 
 impl<'a> Session<'a> {
     /// A session that has not begun.
-    pub fn new(
-        orders: &'a Orders,
-        py_spy: &'a PySpy,
-        proxy: &Proxy,
-        work: &'a Work,
-        gate: Gate,
-        notices: &'a Notices,
-    ) -> Self {
+    pub fn new(orders: &'a Orders, py_spy: &'a PySpy, proxy: &Proxy, recorder: Recorder<'a>) -> Self {
+        let epoch_us = monotonic_us();
         Self {
             orders,
-            py_spy,
-            procfs: Procfs::default(),
-            work,
-            gate,
-            notices,
-            epoch_us: monotonic_us(),
-            follower: Follower::new(Procfs::default(), proxy.clone()),
+            samplers: Samplers::new(orders, py_spy, epoch_us),
             clocks: Clocks::new(Procfs::default()),
-            watches: BTreeMap::new(),
-            files: 0,
-            readings: 0,
-            late_readings: 0,
-            last_reading_us: 0,
-            write_fault: None,
+            recorder,
+            follower: Follower::new(Procfs::default(), proxy.clone()),
+            procfs: Procfs::default(),
+            epoch_us,
+            readings: Readings::default(),
         }
     }
 
     /// Runs it to its end.
     pub fn run(mut self, interrupts: &Interrupts) -> Ended {
-        for worker in self.follower.proxy().workers().map(|worker| worker.id).collect::<Vec<_>>() {
-            self.start_sampler(worker, self.orders.rate_hz);
+        for worker in self.follower.proxy().workers() {
+            self.samplers.add(worker.id, &self.recorder);
         }
         self.wait_until_sampling(interrupts);
         let begin_us = self.now_us();
-        for id in self.watches.keys().copied().collect::<Vec<_>>() {
+        for id in self.samplers.workers() {
             let _ = self.clocks.watch(id, begin_us);
         }
         let own_before_us = own_cpu_us();
-        let interrupt = self.sample_slices(begin_us, interrupts);
+        let end = self.sample_slices(begin_us, interrupts);
         let last_sample_us = monotonic_us();
         let own = OwnCost {
             cpu_us: own_cpu_us() - own_before_us,
             elapsed_us: self.now_us() - begin_us,
             peak_rss_bytes: peak_rss_bytes().unwrap_or(0),
-            late_readings: self.late_readings,
-            readings: self.readings,
+            late_readings: self.readings.late,
+            readings: self.readings.all,
         };
         self.stop_samplers();
-        Ended { interrupt, write_fault: self.write_fault, own: Some(own), last_sample_us }
+        let write_fault = self.recorder.fault().map(str::to_owned);
+        Ended { end, write_fault, refused: self.samplers.refused(), own, last_sample_us }
     }
 
-    fn sample_slices(&mut self, begin_us: u64, interrupts: &Interrupts) -> Option<Interrupt> {
+    fn sample_slices(&mut self, begin_us: u64, interrupts: &Interrupts) -> End {
         let end_us = begin_us + self.orders.duration.as_micros() as u64;
         let slice_us = self.orders.slice.as_micros() as u64;
         let mut slice = Slice { from_us: begin_us, to_us: begin_us };
         let mut next_look_us = begin_us + LOOK_EVERY_US;
         let mut next_pump_us = begin_us;
-        let interrupt = loop {
+        let end = loop {
             let woken = self.wait_for_tick();
             let now_us = self.now_us();
             self.read_clocks(now_us);
             if woken == Woken::ByChild || now_us >= next_pump_us {
                 next_pump_us = now_us + PUMP_EVERY_US;
-                self.pump_samplers(now_us);
+                self.samplers.pump(now_us, &mut self.recorder);
             }
-            if let Some(interrupt) = interrupts.requested() {
-                break Some(interrupt);
-            }
-            if now_us >= end_us || self.watches.values().all(|watch| watch.over) {
-                break None;
+            if let Some(end) = self.end(now_us >= end_us, interrupts) {
+                break end;
             }
             if now_us >= next_look_us {
                 next_look_us = now_us + LOOK_EVERY_US;
@@ -186,13 +158,26 @@ impl<'a> Session<'a> {
                 slice.to_us = now_us;
                 self.end_slice(slice);
                 slice = Slice { from_us: now_us, to_us: now_us };
-                self.hand_over(now_us);
+                self.samplers.hand_over(&self.recorder);
             }
         };
         slice.to_us = self.now_us();
         self.end_slice(slice);
-        self.notices.progress_done();
-        interrupt
+        self.recorder.notices.progress_done();
+        end
+    }
+
+    /// Whether to end here, and why.
+    fn end(&self, time_is_over: bool, interrupts: &Interrupts) -> Option<End> {
+        if let Some(interrupt) = interrupts.requested() {
+            Some(End::Interrupted(interrupt))
+        } else if time_is_over {
+            Some(End::TimeOver)
+        } else if self.samplers.are_over() {
+            Some(End::NobodyLeft)
+        } else {
+            self.recorder.fault().map(|_| End::CannotWrite)
+        }
     }
 
     /// Waits for the next reading of the clocks, or until a child says something or a signal comes.
@@ -206,23 +191,22 @@ impl<'a> Session<'a> {
 
     /// Clocks are read as often as the fastest sampler takes stacks: more often would cost and say no more.
     fn interval_us(&self) -> u64 {
-        let rates = self.watches.values().filter(|watch| !watch.over).map(|watch| watch.rate_hz);
-        1_000_000 / u64::from(rates.max().unwrap_or(self.orders.rate_hz).max(1))
+        1_000_000 / u64::from(self.samplers.fastest_hz().max(1))
     }
 
     fn read_clocks(&mut self, now_us: u64) {
         let interval_us = self.interval_us();
-        self.readings += 1;
+        let readings = &mut self.readings;
+        readings.all += 1;
         // Waits last one and a half intervals at most.
-        self.late_readings += u64::from(self.readings > 1 && now_us > self.last_reading_us + 5 * interval_us / 2);
-        self.last_reading_us = now_us;
+        readings.late += u64::from(readings.all > 1 && now_us > readings.last_us + 5 * interval_us / 2);
+        readings.last_us = now_us;
         self.clocks.read(now_us);
     }
 
     fn wait(&self, us: u64) -> Woken {
-        let children = self.watches.values().flat_map(|watch| watch.current.iter().chain(&watch.outgoing));
         let mut pipes: Vec<PollFd<'_>> =
-            children.flat_map(|child| child.child().pipes()).map(|pipe| PollFd::new(pipe, PollFlags::POLLIN)).collect();
+            self.samplers.pipes().map(|pipe| PollFd::new(pipe, PollFlags::POLLIN)).collect();
         // An interrupted wait is what we want on a signal.
         match ppoll(&mut pipes, Some(TimeSpec::from_duration(Duration::from_micros(us))), None) {
             Ok(ready) if ready > 0 => Woken::ByChild,
@@ -231,260 +215,74 @@ impl<'a> Session<'a> {
     }
 
     fn wait_until_sampling(&mut self, interrupts: &Interrupts) {
-        let attaching = |watch: &Watch| watch.current.as_ref().is_some_and(|child| child.phase() == Phase::Attaching);
-        while interrupts.requested().is_none() && self.watches.values().any(attaching) {
-            self.wait(20_000);
-            let now_us = self.now_us();
-            self.pump_samplers(now_us);
+        while interrupts.requested().is_none() && self.samplers.are_attaching() {
+            self.wait_and_pump();
         }
     }
 
-    fn start_sampler(&mut self, process: ProcessId, rate_hz: u32) {
-        self.files += 1;
-        let order = SegmentOrder {
-            process,
-            rate_hz,
-            sampling: self.orders.sampling,
-            folder: self.work.dir(),
-            file: format!("trace-{}-{:03}.json", process.pid, self.files),
-            epoch_us: self.epoch_us,
-        };
-        let watch = self.watches.entry(process).or_insert_with(|| Watch {
-            current: None,
-            outgoing: Vec::new(),
-            rate_hz,
-            restarts: 0,
-            cost: Cost::default(),
-            over: false,
-        });
-        watch.rate_hz = rate_hz;
-        watch.cost = Cost::default();
-        match PySpyChild::start(self.py_spy, &order) {
-            Ok(child) => watch.outgoing.extend(watch.current.replace(child)),
-            Err(error) => {
-                watch.over = true;
-                self.notices.warn(format!("worker {}: py-spy cannot be started: {error}", process.pid));
-            }
+    fn stop_samplers(&mut self) {
+        self.samplers.stop();
+        while self.samplers.are_running() {
+            self.wait_and_pump();
         }
     }
 
-    /// Replaces every worker's sampler.
-    fn hand_over(&mut self, now_us: u64) {
-        for (process, rate_hz) in self.sampled_workers() {
-            self.replace_sampler(process, rate_hz, now_us);
-        }
-    }
-
-    fn replace_sampler(&mut self, process: ProcessId, rate_hz: u32, now_us: u64) {
-        match self.orders.sampling {
-            Sampling::Nonblocking => self.start_sampler(process, rate_hz),
-            Sampling::Blocking => {
-                if let Some(watch) = self.watches.get_mut(&process)
-                    && let Some(child) = &mut watch.current
-                {
-                    watch.rate_hz = rate_hz;
-                    let _ = child.stop();
-                }
-            }
-        }
-        self.pump_samplers(now_us);
-    }
-
-    fn sampled_workers(&self) -> Vec<(ProcessId, u32)> {
-        let live = self.watches.iter().filter(|(_, watch)| !watch.over && watch.current.is_some());
-        live.map(|(id, watch)| (*id, watch.rate_hz)).collect()
-    }
-
-    /// Takes in what the samplers said, stops those that were replaced, records and replaces those that ended.
-    fn pump_samplers(&mut self, now_us: u64) {
-        let mut ended = Vec::new();
-        for (id, watch) in &mut self.watches {
-            let successor_since = watch.current.as_ref().and_then(PySpyChild::sampling_us);
-            for child in &mut watch.outgoing {
-                if successor_since.is_some_and(|since_us| now_us >= since_us + OVERLAP_US) {
-                    let _ = child.stop();
-                }
-                let _ = child.pump();
-            }
-            let mut kept = Vec::new();
-            for child in watch.outgoing.drain(..) {
-                if child.phase() == Phase::Ended { ended.push((*id, child, Role::Replaced)) } else { kept.push(child) }
-            }
-            watch.outgoing = kept;
-            if let Some(child) = &mut watch.current {
-                let asked = child.phase() == Phase::Stopping;
-                let _ = child.pump();
-                if child.phase() == Phase::Ended {
-                    let role = if asked { Role::Replaced } else { Role::Lost };
-                    ended.extend(watch.current.take().map(|child| (*id, child, role)));
-                }
-            }
-        }
-        for (id, child, role) in ended {
-            self.record_ended(id, child, role, now_us);
-        }
-    }
-
-    fn record_ended(&mut self, id: ProcessId, child: PySpyChild, role: Role, now_us: u64) {
-        let sampled = child.sampling_us().is_some();
-        let mut segment = child.into_segment();
-        if let Some(fault) = &segment.fault {
-            self.notices.say(format!("worker {}: py-spy {fault}", id.pid));
-        }
-        if let Some(masked) = segment.fault.as_deref().and_then(|fault| self.gate.masked(fault)) {
-            segment.fault = Some(masked);
-        }
-        // Without a record the trace is never read: a capture killed just here leaves nothing unmasked to be packed.
-        match self.work.rewrite(&segment.file, |trace| self.gate.masked(trace)) {
-            Ok(()) => self.append(work::SEGMENTS, &segment),
-            Err(error) => self.note_write_fault(&error),
-        }
-        let Some(watch) = self.watches.get_mut(&id) else { return };
-        if watch.over || watch.current.is_some() {
-            return;
-        }
-        if self.procfs.same(id).is_none() {
-            watch.over = true;
-            self.notices.say(format!("worker {} ended", id.pid));
-            self.event(id, What::WorkerGone, now_us);
-        } else if role == Role::Replaced {
-            let rate_hz = watch.rate_hz;
-            self.start_sampler(id, rate_hz);
-        } else if sampled && watch.restarts < MOST_RESTARTS {
-            watch.restarts += 1;
-            let rate_hz = watch.rate_hz;
-            self.event(id, What::SamplerLost, now_us);
-            self.start_sampler(id, rate_hz);
-        } else {
-            watch.over = true;
-            self.event(id, What::SamplerLost, now_us);
-        }
+    fn wait_and_pump(&mut self) {
+        self.wait(PUMP_EVERY_US);
+        let now_us = self.now_us();
+        self.samplers.pump(now_us, &mut self.recorder);
     }
 
     /// What is looked at once a second: new workers, new threads, the samplers' cost.
     fn look_around(&mut self, now_us: u64) {
         self.clocks.look_for_threads(now_us);
         self.follower.look();
-        let newcomers: Vec<ProcessId> = self
-            .follower
-            .proxy()
-            .workers()
-            .map(|worker| worker.id)
-            .filter(|id| !self.watches.contains_key(id))
-            .collect();
-        for id in newcomers {
-            self.notices.say(format!("worker {} appeared and is sampled from now on", id.pid));
-            self.event(id, What::WorkerJoined, now_us);
+        let known = self.samplers.workers();
+        let workers = self.follower.proxy().workers().map(|worker| worker.id);
+        for id in workers.filter(|id| !known.contains(id)) {
+            self.recorder.notices.say(format!("worker {} appeared and is sampled from now on", id.pid));
+            self.recorder.event(id, What::WorkerJoined, now_us);
             let _ = self.clocks.watch(id, now_us);
-            self.start_sampler(id, self.orders.rate_hz);
+            self.samplers.add(id, &self.recorder);
         }
-        for (id, _) in self.sampled_workers() {
-            self.govern(id, now_us);
-        }
-    }
-
-    fn govern(&mut self, id: ProcessId, now_us: u64) {
-        let budget = self.orders.budget;
-        let Some(watch) = self.watches.get_mut(&id) else { return };
-        let Some(child) = watch.current.as_ref().filter(|child| child.phase() == Phase::Sampling) else { return };
-        let Ok(stat) = self.procfs.process(child.child().pid()).stat() else { return };
-        let ticks = stat.utime + stat.stime;
-        if watch.cost.since_us == 0 {
-            watch.cost = Cost { since_us: now_us, ticks };
-            return;
-        }
-        let cpu_us = (ticks - watch.cost.ticks) * crate::os::threads::tick_ns() / 1_000;
-        let elapsed_us = now_us - watch.cost.since_us;
-        let cost_percent = (cpu_us as f64 / elapsed_us.max(1) as f64 * 1_000.0).round() / 10.0;
-        let from_hz = watch.rate_hz;
-        match budget.judge(from_hz, cpu_us, elapsed_us) {
-            Advice::GoOn => {}
-            Advice::StepDownTo(to_hz) => {
-                self.notices.say(format!(
-                    "worker {}: sampling cost {cost_percent} % of a core, so the rate goes from {from_hz} to {to_hz} Hz",
-                    id.pid
-                ));
-                self.event(id, What::RateSteppedDown { from_hz, to_hz, cost_percent }, now_us);
-                self.replace_sampler(id, to_hz, now_us);
-            }
-            Advice::Detach => {
-                self.notices.warn(format!(
-                    "worker {}: even {from_hz} Hz cost {cost_percent} % of a core; the sampler was taken off",
-                    id.pid
-                ));
-                self.event(id, What::Detached { cost_percent }, now_us);
-                if let Some(watch) = self.watches.get_mut(&id) {
-                    watch.over = true;
-                    let _ = watch.current.as_mut().map(PySpyChild::stop);
-                }
-            }
-        }
+        self.samplers.govern(now_us, &mut self.recorder);
     }
 
     /// Brings what the clocks recorded to safety, and looks whether a worker was left stopped.
     fn end_slice(&mut self, slice: Slice) {
         self.clocks.read_all(slice.to_us);
         self.clocks.read_totals();
-        for mut record in self.clocks.take() {
-            for thread in &mut record.threads {
-                thread.comm = self.gate.masked_thread_name(&thread.comm).unwrap_or_else(|| take(&mut thread.comm));
-            }
-            self.append(work::CLOCKS, &record);
-        }
-        self.append(work::SLICES, &slice);
-        self.notices.detail(format!("slice of {:.1} s ended", (slice.to_us - slice.from_us) as f64 / 1e6));
-        let stopped = self.watches.keys().filter(|id| {
-            let state = self.procfs.same(**id).and_then(|process| process.stat().ok()?.state().ok());
-            matches!(state, Some(ProcState::Stopped))
-                || (state == Some(ProcState::Tracing) && self.orders.sampling == Sampling::Nonblocking)
-        });
-        for id in stopped.copied().collect::<Vec<_>>() {
-            self.notices.warn(format!("worker {} is stopped; if nobody meant that: kill -CONT {}", id.pid, id.pid));
-            self.event(id, What::WorkerStopped, slice.to_us);
+        let records = self.clocks.take();
+        self.recorder.clocks(records);
+        self.recorder.slice(slice);
+        self.recorder.notices.detail(format!("slice of {:.1} s ended", (slice.to_us - slice.from_us) as f64 / 1e6));
+        let stopped: Vec<ProcessId> = self.samplers.workers().into_iter().filter(|id| self.is_stopped(*id)).collect();
+        for id in stopped {
+            let pid = id.pid;
+            self.recorder.notices.warn(format!("worker {pid} is stopped; if nobody meant that: kill -CONT {pid}"));
+            self.recorder.event(id, What::WorkerStopped, slice.to_us);
         }
     }
 
-    fn stop_samplers(&mut self) {
-        for watch in self.watches.values_mut() {
-            watch.over = true;
-            for child in watch.current.iter_mut().chain(&mut watch.outgoing) {
-                let _ = child.stop();
-            }
-        }
-        let running = |watch: &Watch| watch.current.is_some() || !watch.outgoing.is_empty();
-        while self.watches.values().any(running) {
-            self.wait(20_000);
-            let now_us = self.now_us();
-            self.pump_samplers(now_us);
+    /// A blocking sampler stops its worker for moments; anything else that stops it is to be told.
+    fn is_stopped(&self, id: ProcessId) -> bool {
+        let state = self.procfs.same(id).and_then(|process| process.stat().ok()?.state().ok());
+        match state {
+            Some(ProcState::Stopped) => true,
+            Some(ProcState::Tracing) => self.orders.sampling == Sampling::Nonblocking,
+            _ => false,
         }
     }
 
     fn tell_progress(&self, elapsed_us: u64) {
         let elapsed = Duration::from_micros(elapsed_us);
         let total = self.orders.duration;
-        let workers = self.sampled_workers().len();
+        let workers = self.samplers.sampled_workers().len();
         let plural = if workers == 1 { "worker" } else { "workers" };
         let label = format!("{}/{} s, {workers} {plural}", elapsed.as_secs(), total.as_secs());
-        self.notices.progress(elapsed.as_secs_f64() / total.as_secs_f64(), &label);
+        self.recorder.notices.progress(elapsed.as_secs_f64() / total.as_secs_f64(), &label);
         if elapsed.as_secs() > 0 && elapsed.as_secs().is_multiple_of(10) {
-            self.notices.milestone(&format!("sampled {label}"));
-        }
-    }
-
-    fn event(&mut self, process: ProcessId, what: What, at_us: u64) {
-        self.append(work::EVENTS, &Event { at_us, process, what });
-    }
-
-    fn append(&mut self, file: &str, record: &impl serde::Serialize) {
-        if let Err(error) = self.work.append(file, record) {
-            self.note_write_fault(&error);
-        }
-    }
-
-    fn note_write_fault(&mut self, error: &io::Error) {
-        if self.write_fault.is_none() {
-            self.notices.warn(format!("cannot write to {}: {error}", self.work.dir().display()));
-            self.write_fault = Some(error.to_string());
+            self.recorder.notices.milestone(&format!("sampled {label}"));
         }
     }
 
@@ -500,13 +298,4 @@ enum Woken {
     ByChild,
     /// The time was over, or a signal came.
     ByTime,
-}
-
-/// What an ended sampler had been.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
-    /// Asked to go.
-    Replaced,
-    /// Gone by itself.
-    Lost,
 }

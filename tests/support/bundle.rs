@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use flate2::read::GzDecoder;
+use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use serde_json::Value;
 use tar::Archive;
 
@@ -32,6 +32,25 @@ impl Bundle {
             files.insert(name.to_str().expect("a name in UTF-8").to_owned(), bytes);
         }
         Self { files }
+    }
+
+    /// Writes it again with one file's bytes changed.
+    pub fn write_changed(path: &Path, to: &Path, name: &str, change: impl Fn(String) -> String) {
+        let mut packed = Archive::new(GzDecoder::new(File::open(path).expect("a bundle")));
+        let mut changed = tar::Builder::new(GzEncoder::new(File::create(to).expect("a file"), Compression::fast()));
+        for entry in packed.entries().expect("a tarball") {
+            let mut entry = entry.expect("an entry");
+            let path = entry.path().expect("an entry's path").into_owned();
+            let mut header = entry.header().clone();
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).expect("an entry's bytes");
+            if path.ends_with(name) {
+                bytes = change(String::from_utf8(bytes).expect("a text file")).into_bytes();
+                header.set_size(bytes.len() as u64);
+            }
+            changed.append_data(&mut header, path, bytes.as_slice()).expect("an entry");
+        }
+        changed.into_inner().and_then(GzEncoder::finish).expect("a bundle");
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {

@@ -11,7 +11,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{Capture, bundle::Stacks};
+use super::{Capture, bundle::Stacks, repository};
 
 /// One test at a time: each loads all cores of a small machine, and a test may need to be alone with its LiteLLM.
 static TURN: Mutex<()> = Mutex::new(());
@@ -25,8 +25,7 @@ impl Lab {
     /// Waits for this test's turn.
     #[track_caller]
     pub fn require() -> Self {
-        let dir = env::var_os("CAPTURE_LAB_DIR").map_or_else(|| repository().join("target/lab"), PathBuf::from);
-        assert!(dir.join("venv").is_dir(), "no lab in {}: run scripts/lab-setup", dir.display());
+        let dir = dir();
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         Self { dir, _turn: turn }
     }
@@ -214,8 +213,17 @@ impl Drop for Load {
     }
 }
 
-fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+/// The real py-spy; to use it on a small program needs no turn.
+#[track_caller]
+pub fn py_spy() -> PathBuf {
+    dir().join("venv/bin/py-spy")
+}
+
+#[track_caller]
+fn dir() -> PathBuf {
+    let dir = env::var_os("CAPTURE_LAB_DIR").map_or_else(|| repository().join("target/lab"), PathBuf::from);
+    assert!(dir.join("venv").is_dir(), "no lab in {}: run scripts/lab-setup", dir.display());
+    dir
 }
 
 /// See `tests/lab/oracle.py`.

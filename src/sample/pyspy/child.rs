@@ -66,13 +66,21 @@ pub struct Segment {
     pub fault: Option<String>,
 }
 
+impl Segment {
+    /// Whether it ended because the kernel did not let it attach.
+    pub fn refused(&self) -> bool {
+        let fault = self.fault.as_deref().unwrap_or_default().to_lowercase();
+        self.sampling_us.is_none()
+            && ["permission denied", "operation not permitted"].iter().any(|words| fault.contains(words))
+    }
+}
+
 /// A running py-spy.
 #[derive(Debug)]
 pub struct PySpyChild {
     child: Supervised,
     segment: Segment,
     epoch_us: u64,
-    lines_read: usize,
     stop_asked_us: Option<u64>,
     signals_sent: usize,
     said_process_exited: bool,
@@ -109,15 +117,7 @@ impl PySpyChild {
             fault: None,
         };
         let epoch_us = order.epoch_us;
-        Ok(Self {
-            child,
-            segment,
-            epoch_us,
-            lines_read: 0,
-            stop_asked_us: None,
-            signals_sent: 0,
-            said_process_exited: false,
-        })
+        Ok(Self { child, segment, epoch_us, stop_asked_us: None, signals_sent: 0, said_process_exited: false })
     }
 
     /// The worker it samples.
@@ -166,11 +166,9 @@ impl PySpyChild {
     /// Takes in its output and presses on with the signals when it does not obey.
     pub fn pump(&mut self) -> io::Result<()> {
         self.child.pump()?;
-        for index in self.lines_read..self.child.stdout().len() {
-            let line = self.child.stdout()[index].clone();
+        for line in self.child.take_stdout() {
             self.read_line(&line.text, line.at_us.saturating_sub(self.epoch_us));
         }
-        self.lines_read = self.child.stdout().len();
         let now_us = monotonic_us();
         match self.stop_asked_us {
             Some(asked_us) => {
@@ -205,7 +203,8 @@ impl PySpyChild {
     fn fault(&self) -> Option<String> {
         // A run that wrote its file did its work, whatever the worker did meanwhile.
         let said = self.child.stderr().iter().map(|line| line.text.trim()).filter(|text| !text.is_empty());
-        let said = said.take(4).collect::<Vec<_>>().join(" ");
+        // Its causes are of use, the addresses of its own functions are not.
+        let said = said.take_while(|text| *text != "Stack backtrace:").take(4).collect::<Vec<_>>().join(" ");
         match self.child.ending() {
             Some(Ending::Code(0)) if self.segment.stacks == Some(0) && !self.said_process_exited => {
                 Some("ended well but saw no stack".to_owned())

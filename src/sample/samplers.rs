@@ -1,0 +1,328 @@
+//! The samplers of all workers: started, handed over, replaced, slowed down, stopped.
+//!
+//! Every worker has one sampler at a time. At the end of a slice a new sampler is started first and the old one
+//! stopped once the new one samples, so that no time is lost between them; only a blocking sampler must go before
+//! the next can come, since a process has one tracer at most.
+
+use std::collections::BTreeMap;
+use std::os::fd::BorrowedFd;
+
+use procfs::process::ProcState;
+
+use crate::os::proc::{ProcessId, Procfs};
+use crate::os::threads::tick_ns;
+use crate::sample::What;
+use crate::sample::governor::Advice;
+use crate::sample::pyspy::{Phase, PySpy, PySpyChild, Sampling, SegmentOrder};
+use crate::sample::record::Recorder;
+use crate::sample::session::Orders;
+
+/// A sampler that keeps dying is not started again and again.
+const MOST_RESTARTS: u32 = 3;
+/// How long two samplers overlap at a hand-over, so that the new one has a first stack of each thread.
+const OVERLAP_US: u64 = 50_000;
+
+/// A sampler that was not permitted to attach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The worker.
+    pub pid: i32,
+    /// What the sampler said.
+    pub complaint: String,
+}
+
+/// The samplers of all workers.
+#[derive(Debug)]
+pub struct Samplers<'a> {
+    orders: &'a Orders,
+    py_spy: &'a PySpy,
+    procfs: Procfs,
+    /// `CLOCK_MONOTONIC` at the capture's beginning.
+    epoch_us: u64,
+    watches: BTreeMap<ProcessId, Watch>,
+    files: u32,
+    sampled: bool,
+    refused: Option<Refused>,
+}
+
+/// One worker's samplers.
+#[derive(Debug)]
+struct Watch {
+    current: Option<PySpyChild>,
+    outgoing: Vec<PySpyChild>,
+    rate_hz: u32,
+    restarts: u32,
+    cost: Cost,
+    /// Set once there will be no further sampler for this worker.
+    over: bool,
+}
+
+/// The running sampler's CPU ticks when it began to sample.
+#[derive(Debug, Default, Clone, Copy)]
+struct Cost {
+    since_us: u64,
+    ticks: u64,
+}
+
+/// What an ended sampler had been.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// Asked to go.
+    Replaced,
+    /// Gone by itself.
+    Lost,
+}
+
+impl<'a> Samplers<'a> {
+    /// No samplers yet.
+    pub fn new(orders: &'a Orders, py_spy: &'a PySpy, epoch_us: u64) -> Self {
+        Self {
+            orders,
+            py_spy,
+            procfs: Procfs::default(),
+            epoch_us,
+            watches: BTreeMap::new(),
+            files: 0,
+            sampled: false,
+            refused: None,
+        }
+    }
+
+    /// Every worker that has or had a sampler.
+    pub fn workers(&self) -> Vec<ProcessId> {
+        self.watches.keys().copied().collect()
+    }
+
+    /// The workers that have one.
+    pub fn sampled_workers(&self) -> Vec<ProcessId> {
+        let live = self.watches.iter().filter(|(_, watch)| !watch.over && watch.current.is_some());
+        live.map(|(id, _)| *id).collect()
+    }
+
+    /// Whether there will be no further sampler for any worker.
+    pub fn are_over(&self) -> bool {
+        self.watches.values().all(|watch| watch.over)
+    }
+
+    /// Whether any is still reading its worker's layout.
+    pub fn are_attaching(&self) -> bool {
+        let attaching = |watch: &Watch| watch.current.as_ref().is_some_and(|child| child.phase() == Phase::Attaching);
+        self.watches.values().any(attaching)
+    }
+
+    /// Whether any child is left.
+    pub fn are_running(&self) -> bool {
+        self.watches.values().any(|watch| watch.current.is_some() || !watch.outgoing.is_empty())
+    }
+
+    /// The rate of the fastest one.
+    pub fn fastest_hz(&self) -> u32 {
+        let rates = self.watches.values().filter(|watch| !watch.over).map(|watch| watch.rate_hz);
+        rates.max().unwrap_or(self.orders.rate_hz)
+    }
+
+    /// The first one that was not permitted to attach, where none ever sampled.
+    pub fn refused(&self) -> Option<Refused> {
+        self.refused.clone().filter(|_| !self.sampled)
+    }
+
+    /// What to poll for: all open output pipes.
+    pub fn pipes(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let children = self.watches.values().flat_map(|watch| watch.current.iter().chain(&watch.outgoing));
+        children.flat_map(|child| child.child().pipes())
+    }
+
+    /// Starts one at the full rate for a worker that has none.
+    pub fn add(&mut self, process: ProcessId, recorder: &Recorder<'_>) {
+        self.start(process, self.orders.rate_hz, recorder);
+    }
+
+    /// Replaces every worker's sampler.
+    pub fn hand_over(&mut self, recorder: &Recorder<'_>) {
+        for process in self.sampled_workers() {
+            let rate_hz = self.watches[&process].rate_hz;
+            self.replace(process, rate_hz, recorder);
+        }
+    }
+
+    /// Asks all of them to stop.
+    pub fn stop(&mut self) {
+        for watch in self.watches.values_mut() {
+            watch.over = true;
+            for child in watch.current.iter_mut().chain(&mut watch.outgoing) {
+                let _ = child.stop();
+            }
+        }
+    }
+
+    /// Takes in what they said, stops those that were replaced, records and replaces those that ended.
+    pub fn pump(&mut self, now_us: u64, recorder: &mut Recorder<'_>) {
+        let mut ended = Vec::new();
+        for (id, watch) in &mut self.watches {
+            let successor_since = watch.current.as_ref().and_then(PySpyChild::sampling_us);
+            let mut kept = Vec::new();
+            for mut child in watch.outgoing.drain(..) {
+                if successor_since.is_some_and(|since_us| now_us >= since_us + OVERLAP_US) {
+                    let _ = child.stop();
+                }
+                let _ = child.pump();
+                if child.phase() == Phase::Ended { ended.push((*id, child, Role::Replaced)) } else { kept.push(child) }
+            }
+            watch.outgoing = kept;
+            if let Some(child) = &mut watch.current {
+                let asked = child.phase() == Phase::Stopping;
+                let _ = child.pump();
+                if child.phase() == Phase::Ended {
+                    let role = if asked { Role::Replaced } else { Role::Lost };
+                    ended.extend(watch.current.take().map(|child| (*id, child, role)));
+                }
+            }
+        }
+        for (id, child, role) in ended {
+            let sampled = child.sampling_us().is_some();
+            self.record(id, child, recorder);
+            self.succeed(id, sampled, role, now_us, recorder);
+        }
+    }
+
+    /// Slows down or takes off the samplers that cost more than their budget.
+    pub fn govern(&mut self, now_us: u64, recorder: &mut Recorder<'_>) {
+        for id in self.sampled_workers() {
+            let Some((advice, cost_percent)) = self.judge(id, now_us) else { continue };
+            let pid = id.pid;
+            let from_hz = self.watches[&id].rate_hz;
+            match advice {
+                Advice::GoOn => {}
+                Advice::StepDownTo(to_hz) => {
+                    recorder.notices.say(format!(
+                        "worker {pid}: sampling cost {cost_percent} % of a core, so the rate goes from {from_hz} to {to_hz} Hz"
+                    ));
+                    recorder.event(id, What::RateSteppedDown { from_hz, to_hz, cost_percent }, now_us);
+                    self.replace(id, to_hz, recorder);
+                }
+                Advice::Detach => {
+                    recorder.notices.warn(format!(
+                        "worker {pid}: even {from_hz} Hz cost {cost_percent} % of a core; the sampler was taken off"
+                    ));
+                    recorder.event(id, What::Detached { cost_percent }, now_us);
+                    if let Some(watch) = self.watches.get_mut(&id) {
+                        watch.over = true;
+                        let _ = watch.current.as_mut().map(PySpyChild::stop);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The budget's word on a worker's sampler, and what it cost in percent of one core.
+    fn judge(&mut self, id: ProcessId, now_us: u64) -> Option<(Advice, f64)> {
+        let watch = self.watches.get_mut(&id)?;
+        let child = watch.current.as_ref().filter(|child| child.phase() == Phase::Sampling)?;
+        let stat = self.procfs.process(child.child().pid()).stat().ok()?;
+        let ticks = stat.utime + stat.stime;
+        if watch.cost.since_us == 0 {
+            watch.cost = Cost { since_us: now_us, ticks };
+            return None;
+        }
+        let cpu_us = (ticks - watch.cost.ticks) * tick_ns() / 1_000;
+        let elapsed_us = now_us - watch.cost.since_us;
+        let cost_percent = (cpu_us as f64 / elapsed_us.max(1) as f64 * 1_000.0).round() / 10.0;
+        Some((self.orders.budget.judge(watch.rate_hz, cpu_us, elapsed_us), cost_percent))
+    }
+
+    fn start(&mut self, process: ProcessId, rate_hz: u32, recorder: &Recorder<'_>) {
+        self.files += 1;
+        let order = SegmentOrder {
+            process,
+            rate_hz,
+            sampling: self.orders.sampling,
+            folder: recorder.work().dir(),
+            file: format!("trace-{}-{:03}.json", process.pid, self.files),
+            epoch_us: self.epoch_us,
+        };
+        let watch = self.watches.entry(process).or_insert_with(|| Watch {
+            current: None,
+            outgoing: Vec::new(),
+            rate_hz,
+            restarts: 0,
+            cost: Cost::default(),
+            over: false,
+        });
+        watch.rate_hz = rate_hz;
+        watch.cost = Cost::default();
+        match PySpyChild::start(self.py_spy, &order) {
+            Ok(child) => watch.outgoing.extend(watch.current.replace(child)),
+            Err(error) => {
+                watch.over = true;
+                recorder.notices.warn(format!("worker {}: py-spy cannot be started: {error}", process.pid));
+            }
+        }
+    }
+
+    fn replace(&mut self, process: ProcessId, rate_hz: u32, recorder: &Recorder<'_>) {
+        match self.orders.sampling {
+            Sampling::Nonblocking => self.start(process, rate_hz, recorder),
+            Sampling::Blocking => {
+                if let Some(watch) = self.watches.get_mut(&process)
+                    && let Some(child) = &mut watch.current
+                {
+                    watch.rate_hz = rate_hz;
+                    let _ = child.stop();
+                }
+            }
+        }
+    }
+
+    fn record(&mut self, id: ProcessId, child: PySpyChild, recorder: &mut Recorder<'_>) {
+        let sampled = child.sampling_us().is_some();
+        self.sampled |= sampled;
+        let mut segment = child.into_segment();
+        if !sampled && self.is_gone(id) {
+            // What it says of a worker that ended before it had attached is no fault of its own.
+            segment.fault = None;
+        }
+        if let Some(fault) = &segment.fault {
+            if segment.refused() && self.refused.is_none() {
+                self.refused = Some(Refused { pid: id.pid, complaint: fault.clone() });
+            }
+            recorder.notices.say(format!("worker {}: py-spy {fault}", id.pid));
+        }
+        recorder.segment(segment);
+    }
+
+    /// Sees to the next sampler of a worker whose last one ended.
+    fn succeed(&mut self, id: ProcessId, sampled: bool, role: Role, now_us: u64, recorder: &mut Recorder<'_>) {
+        let gone = self.is_gone(id);
+        let Some(watch) = self.watches.get_mut(&id) else { return };
+        if watch.over || watch.current.is_some() {
+            return;
+        }
+        let rate_hz = watch.rate_hz;
+        if gone {
+            watch.over = true;
+            recorder.notices.say(format!("worker {} ended", id.pid));
+            recorder.event(id, What::WorkerGone, now_us);
+            return;
+        }
+        if role == Role::Replaced {
+            self.start(id, rate_hz, recorder);
+            return;
+        }
+        recorder.event(id, What::SamplerLost, now_us);
+        if sampled && watch.restarts < MOST_RESTARTS {
+            watch.restarts += 1;
+            self.start(id, rate_hz, recorder);
+        } else if let Some(predecessor) = watch.outgoing.pop_if(|child| child.phase() == Phase::Sampling) {
+            // A successor that cannot attach: the one it was to replace goes on, and the next hand-over tries again.
+            watch.current = Some(predecessor);
+        } else {
+            watch.over = true;
+        }
+    }
+
+    /// Whether a worker has ended, whether or not its parent has taken note of it.
+    fn is_gone(&self, id: ProcessId) -> bool {
+        let state = self.procfs.same(id).and_then(|process| process.stat().ok()?.state().ok());
+        matches!(state, None | Some(ProcState::Zombie | ProcState::Dead))
+    }
+}
