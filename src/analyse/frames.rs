@@ -30,7 +30,8 @@ impl Kind {
         if file.is_empty() {
             return Self::Native;
         }
-        if file.starts_with("<frozen") {
+        // Python's own modules, and what it compiled from text: methods of data classes, `python -c`.
+        if file.starts_with('<') {
             return Self::Stdlib;
         }
         match installed(file) {
@@ -93,9 +94,11 @@ fn stdlib(file: &str) -> Option<&str> {
     below.split_once('/').map(|(_, path)| path)
 }
 
-/// The folded format ends a frame with a semicolon and a stack with a newline.
+/// The folded format ends a frame with a semicolon and a stack with a newline; and a name must not turn the text after
+/// it around.
 fn one_line(name: &str) -> String {
-    name.replace(';', ":").replace(|character: char| character.is_control(), " ")
+    let turns = |character: char| matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    name.replace(';', ":").replace(|character: char| character.is_control() || turns(character), " ")
 }
 
 #[cfg(test)]
@@ -109,6 +112,7 @@ mod tests {
             ("/usr/lib/python3/dist-packages/yaml/loader.py", Kind::Package, "yaml/loader.py"),
             ("/usr/lib/python3.11/asyncio/runners.py", Kind::Stdlib, "asyncio/runners.py"),
             ("<frozen importlib._bootstrap>", Kind::Stdlib, "<frozen importlib._bootstrap>"),
+            ("<string>", Kind::Stdlib, "<string>"),
             ("/app/custom_callbacks.py", Kind::User, "app/custom_callbacks.py"),
             ("/srv/proxy/hooks/scrub.py", Kind::User, "hooks/scrub.py"),
             ("/src/litellm/litellm/router.py", Kind::LiteLlm, "litellm/router.py"),

@@ -15,6 +15,10 @@ use super::rules::RULES;
 /// A mask can join what it touches into a new shape, so masking is repeated until nothing changes, at most so often.
 const PASSES: usize = 4;
 
+/// A value under a harmless name can hold a secret's name and value: `next=/login?key=abc`. So many levels are looked
+/// into, each once.
+const DEEPEST_VALUE: usize = 4;
+
 /// Words in place of a value: a type, an absence.
 const NO_VALUES: &[&str] = &["none", "null", "true", "false", "str", "optional", "undefined", "self", "missing"];
 
@@ -78,12 +82,25 @@ impl Patterns {
     }
 
     fn spans_of(&self, rule: usize, text: &str) -> Vec<Span> {
-        self.each[rule]
-            .captures_iter(text)
-            .filter_map(|found| target(&found))
-            .filter(|range| !is_mask(&text[range.clone()]))
-            .map(|range| Span { rule: RULES[rule].name, range })
-            .collect()
+        let mut spans = Vec::new();
+        self.gather(rule, text, 0, DEEPEST_VALUE, &mut spans);
+        spans
+    }
+
+    fn gather(&self, rule: usize, text: &str, from: usize, levels: usize, spans: &mut Vec<Span>) {
+        let mut at = from;
+        while let Some(found) = self.each[rule].captures_at(text, at) {
+            at = found.get_match().end();
+            match target(&found) {
+                Some(range) if is_mask(&text[range.clone()]) => {}
+                Some(range) => spans.push(Span { rule: RULES[rule].name, range }),
+                None => {
+                    if let (Some(_), Some(value), 1..) = (found.name("name"), found.name("s"), levels) {
+                        self.gather(rule, &text[..value.end()], value.start(), levels - 1, spans);
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -232,6 +232,7 @@ mod tests {
             ("postgresql://llm:p@ss:w@db:5432/x", "postgresql://llm:***url-password***@db:5432/x"),
             ("redis://:hunter2@cache:6379", "redis://:***url-password***@cache:6379"),
             ("?key=abc&limit=5", "?key=***query***&limit=5"),
+            ("?next=/a?b=/c?key=abc&limit=5", "?next=/a?b=/c?key=***query***&limit=5"),
             (r#"{"password": "a\"b", "n": 1}"#, r#"{"password": "***assignment***", "n": 1}"#),
             (r#"{\"client_secret\": \"abc\", \"n\": 1}"#, r#"{\"client_secret\": \"***assignment***\", \"n\": 1}"#),
             ("host=db password=hunter2 port=5432", "host=db password=***assignment*** port=5432"),

@@ -12,8 +12,35 @@ use crate::sample::profile::Profile;
 
 /// The legend's line, in pixels from the top: that of the details of the frame under the pointer, below the subtitle.
 const LEGEND_Y: i32 = 64;
-/// How inferno's style sheet dims its search (inferno 0.12, `svg.rs`).
-const HIDDEN_SEARCH: &str = "opacity:0.1; cursor:pointer;";
+/// How inferno asks for the colour of the frame that holds all others, which it calls `all`.
+const ROOT: &str = "";
+/// The beginnings of inferno's elements for the frame under the pointer and for the share that a search matched.
+const DETAILS: &str = "<text id=\"details\"";
+const MATCHED: &str = "<text id=\"matched\"";
+/// What is better otherwise in what inferno 0.12 writes: its text, and the text in its place. A test holds that each
+/// is still found.
+const BETTER: [(&str, &str); 6] = [
+    // The search hides until the pointer finds it.
+    ("opacity:0.1; cursor:pointer;", "opacity:0.7; cursor:pointer;"),
+    // Of a short name two dots would be left, or a letter and two dots: noise that looks like text.
+    ("if (w < 2 * known_font_width) {", "if (w < 5 * known_font_width) {"),
+    // A frame under the pointer has a black edge; its letters had one too and could hardly be read.
+    (
+        "#frames > *:hover { stroke:black; stroke-width:0.5; cursor:pointer; }",
+        "#frames > *:hover { cursor:pointer; }\n#frames > *:hover rect { stroke:black; stroke-width:0.5; }",
+    ),
+    // The matched share stands at the end of a graph that may be many screens high; its place is beside the search.
+    ("matchedtxt.attributes.x.value = svgWidth - xpad;", "matchedtxt.attributes.x.value = svgWidth - xpad - 100;"),
+    // What is told of the frame under the pointer covers the legend in a narrow window, rather than mixing with it.
+    (
+        "#matched { text-anchor:end; }",
+        "#matched { text-anchor:end; }\n#details { paint-order:stroke; stroke:white; stroke-width:6px; }",
+    ),
+    (
+        "(regexp \" +\n            \"allowed, eg: ^ext4_)",
+        "(regexp \" +\n            \"allowed, e.g. ^async_|token_counter)",
+    ),
+];
 /// Stacks thinner than this share of the width, in percent, cannot be seen and only make the file large.
 const THINNEST_PERCENT: f64 = 0.02;
 
@@ -43,8 +70,9 @@ impl Palette {
             map.insert(thread.name.as_str().replace([';', '\n'], ":"), LIGHT);
             map.insert(format!("worker {}", thread.process.pid), LIGHT);
         }
-        for name in [NATIVE, NOT_SAMPLED] {
-            map.insert(name, colour_of(Kind::Native));
+        map.insert(NATIVE, colour_of(Kind::Native));
+        for name in [NOT_SAMPLED, ROOT] {
+            map.insert(name, LIGHT);
         }
         Self(map)
     }
@@ -87,7 +115,7 @@ fn colour_of(kind: Kind) -> Color {
     Color { r, g, b }
 }
 
-/// Workers and threads: no code, so no strong colour.
+/// Workers, threads and time of which nothing is known: no code, so no strong colour.
 const LIGHT: Color = Color { r: 226, g: 226, b: 226 };
 
 /// The same hue a little lighter or darker, so that neighbours can be told apart; the same name always alike.
@@ -97,22 +125,33 @@ fn shade(colour: Color, name: &str) -> Color {
     Color { r: change(colour.r), g: change(colour.g), b: change(colour.b) }
 }
 
-/// inferno draws no legend, and hides its search until the pointer finds it.
+/// inferno draws no legend, and some things are better otherwise.
 fn furnished(svg: &str) -> String {
-    let svg = svg.replacen(HIDDEN_SEARCH, "opacity:0.7; cursor:pointer;", 1);
-    match svg.trim_end().strip_suffix("</svg>") {
-        Some(body) => format!("{body}{}</svg>\n", legend()),
-        None => svg,
+    let mut svg = svg.to_owned();
+    for (inferno, better) in BETTER {
+        svg = svg.replacen(inferno, better, 1);
     }
+    // In an SVG the later covers the earlier.
+    svg = svg.replacen(DETAILS, &(legend() + DETAILS), 1);
+    if let Some(at) = svg.find(MATCHED)
+        && let Some(y) = svg[at..].find(" y=\"").map(|y| at + y + 4)
+        && let Some(end) = svg[y..].find('"').map(|end| y + end)
+    {
+        svg.replace_range(y..end, "24.00");
+    }
+    svg.push('\n');
+    svg
 }
 
-/// Set from the right edge, so that it stays in sight at every width.
+/// Set from the right edge, so that it stays in sight at every width and ends where the frames end.
 fn legend() -> String {
+    const EDGE: i32 = 10;
+    const GAP: i32 = 12;
     let mut out = String::from("<svg id=\"legend\" x=\"100%\" overflow=\"visible\">");
-    let mut x = -10;
+    let mut x = GAP - EDGE;
     for kind in Kind::ALL.into_iter().rev() {
         let Color { r, g, b } = colour_of(kind);
-        x -= i32::try_from(7 * kind.label().len()).unwrap_or(0) + 12;
+        x -= i32::try_from((73 * kind.label().len()).div_ceil(10)).unwrap_or(0) + GAP;
         let (box_x, box_y) = (x - 17, LEGEND_Y - 10);
         // Writing to a string cannot fail.
         let _ = write!(out, "<text x=\"{x}\" y=\"{LEGEND_Y}\">{}</text>", kind.label());
@@ -137,4 +176,19 @@ fn no_cpu(heading: &Heading) -> String {
         escape(&heading.title),
         escape(&heading.subtitle),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_is_replaced_in_infernos_svg_is_still_there() {
+        let mut svg = Vec::new();
+        flamegraph::from_lines(&mut Options::default(), ["a;b 1"], &mut svg).unwrap();
+        let svg = String::from_utf8(svg).unwrap();
+        for part in BETTER.map(|(inferno, _)| inferno).into_iter().chain([DETAILS, MATCHED]) {
+            assert_eq!(svg.matches(part).count(), 1, "{part}");
+        }
+    }
 }
