@@ -1,6 +1,7 @@
 //! Time: one monotonic clock for everything measured, UTC for everything told.
 
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use nix::time::{ClockId, clock_gettime};
@@ -10,6 +11,13 @@ pub fn monotonic_us() -> u64 {
     // CLOCK_MONOTONIC cannot fail on Linux; a zero here would show at once as an absurd time.
     clock_gettime(ClockId::CLOCK_MONOTONIC)
         .map_or(0, |time| time.tv_sec() as u64 * 1_000_000 + time.tv_nsec() as u64 / 1_000)
+}
+
+/// When a file was made, on the clock of [`monotonic_us`]; none where the file system does not keep it. It keeps it to
+/// one tick of the kernel, however late we come to ask.
+pub fn born_us(file: &Path) -> Option<u64> {
+    let ago = SystemTime::now().duration_since(file.metadata().ok()?.created().ok()?).ok()?;
+    monotonic_us().checked_sub(ago.as_micros() as u64)
 }
 
 /// Now, as people write it: RFC 3339 in UTC with whole seconds.

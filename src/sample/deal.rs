@@ -119,6 +119,10 @@ fn is_sleep(stretches: &[Stretch], piece: &Piece) -> bool {
     let length_us = piece.to_us - piece.from_us;
     let (mut ran_us, mut queued_us) = (0, 0);
     for stretch in stretches.iter().take_while(|stretch| stretch.from_us < piece.to_us) {
+        // A stretch that reaches far beyond the piece does not tell when in it the thread ran.
+        if 2 * (stretch.to_us - stretch.from_us) > length_us {
+            return false;
+        }
         let shared_us = stretch.to_us.min(piece.to_us).saturating_sub(stretch.from_us.max(piece.from_us));
         let part = |ns: u64| {
             let part = u128::from(ns / 1_000) * u128::from(shared_us);

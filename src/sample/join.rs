@@ -202,11 +202,12 @@ fn add_pieces(pieces: &mut Vec<Piece>, thread: &ThreadTrace, time: TraceTime) {
 }
 
 /// When a trace's clock was zero. It starts once py-spy has read its arguments, and `last_us` is when it wrote the
-/// file, just after it said that it stopped; the two ends of its life bound the answer.
+/// file, just after it said that it stopped and made the file. On a busy machine we hear its words late, so the file's
+/// own time is the better witness; the two ends of the child's life bound the answer.
 fn zero_of(segment: &Segment, last_us: u64) -> u64 {
     let latest_us = segment.sampling_us.unwrap_or(u64::MAX).max(segment.spawned_us);
-    match segment.stopped_us {
-        Some(stopped_us) => stopped_us.saturating_sub(last_us).clamp(segment.spawned_us, latest_us),
+    match segment.written_us.into_iter().chain(segment.stopped_us).min() {
+        Some(ended_us) => ended_us.saturating_sub(last_us).clamp(segment.spawned_us, latest_us),
         None => segment.spawned_us,
     }
 }
@@ -243,6 +244,7 @@ mod tests {
             spawned_us: 0,
             sampling_us: None,
             stopped_us: Some(last_ms * 1_000),
+            written_us: None,
             stacks: None,
             errors: None,
             behind: 0,
@@ -353,6 +355,8 @@ mod tests {
         assert_eq!(zero_of(&at(1_000, 40_000, Some(102_000)), 100_000), 2_000);
         assert_eq!(zero_of(&at(1_000, 40_000, Some(100_500)), 100_000), 1_000, "never before it was started");
         assert_eq!(zero_of(&at(1_000, 40_000, Some(900_000)), 100_000), 40_000, "never after it sampled");
+        let heard_late = Segment { written_us: Some(103_000), ..at(1_000, 40_000, Some(130_000)) };
+        assert_eq!(zero_of(&heard_late, 100_000), 3_000, "the file's time counts where its words came late");
         assert_eq!(zero_of(&at(1_000, 40_000, None), 100_000), 1_000);
     }
 }

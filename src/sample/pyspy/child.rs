@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
 use crate::os::child::{Ending, Supervised};
-use crate::os::clock::monotonic_us;
+use crate::os::clock::{born_us, monotonic_us};
 use crate::os::proc::ProcessId;
 use crate::sample::pyspy::PySpy;
 
@@ -52,8 +52,10 @@ pub struct Segment {
     pub spawned_us: u64,
     /// When it said that it samples.
     pub sampling_us: Option<u64>,
-    /// When it said that it stopped, just before it wrote its last event.
+    /// When it said that it stopped, just before it wrote its last event; as late as we heard of it.
     pub stopped_us: Option<u64>,
+    /// When its trace file was made, just after that, by the file system's own clock.
+    pub written_us: Option<u64>,
     /// Thread stacks it kept.
     pub stacks: Option<u64>,
     /// Samples it lost to an error.
@@ -80,6 +82,7 @@ impl Segment {
 pub struct PySpyChild {
     child: Supervised,
     segment: Segment,
+    output: PathBuf,
     epoch_us: u64,
     stop_asked_us: Option<u64>,
     signals_sent: usize,
@@ -110,6 +113,7 @@ impl PySpyChild {
             spawned_us: child.spawned_us.saturating_sub(order.epoch_us),
             sampling_us: None,
             stopped_us: None,
+            written_us: None,
             stacks: None,
             errors: None,
             behind: 0,
@@ -117,7 +121,7 @@ impl PySpyChild {
             fault: None,
         };
         let epoch_us = order.epoch_us;
-        Ok(Self { child, segment, epoch_us, stop_asked_us: None, signals_sent: 0, said_process_exited: false })
+        Ok(Self { child, segment, output, epoch_us, stop_asked_us: None, signals_sent: 0, said_process_exited: false })
     }
 
     /// The worker it samples.
@@ -194,6 +198,7 @@ impl PySpyChild {
     /// The record of an ended child.
     pub fn into_segment(mut self) -> Segment {
         self.segment.cpu_us = self.child.cpu_us();
+        self.segment.written_us = born_us(&self.output).map(|born_us| born_us.saturating_sub(self.epoch_us));
         if self.segment.fault.is_none() {
             self.segment.fault = self.fault();
         }
