@@ -39,6 +39,9 @@ impl Kind {
             Some(_) => Self::Package,
             // An editable install or a checkout: the package's own folder tells.
             None if file.contains("/litellm/proxy/") || file.contains("/litellm/litellm/") => Self::LiteLlm,
+            None if file.ends_with("/bin/litellm") => Self::LiteLlm,
+            // The scripts that installers make for a package's commands have no ending.
+            None if console_script(file) => Self::Package,
             None if stdlib(file).is_some() => Self::Stdlib,
             None => Self::User,
         }
@@ -84,6 +87,10 @@ pub fn short_path(file: &str) -> &str {
     }
 }
 
+fn console_script(file: &str) -> bool {
+    file.rsplit_once("/bin/").is_some_and(|(_, name)| !name.contains(['/', '.']))
+}
+
 fn installed(file: &str) -> Option<&str> {
     ["/site-packages/", "/dist-packages/"].iter().find_map(|folder| file.rsplit_once(folder)).map(|(_, path)| path)
 }
@@ -116,6 +123,9 @@ mod tests {
             ("/app/custom_callbacks.py", Kind::User, "app/custom_callbacks.py"),
             ("/srv/proxy/hooks/scrub.py", Kind::User, "hooks/scrub.py"),
             ("/src/litellm/litellm/router.py", Kind::LiteLlm, "litellm/router.py"),
+            ("/app/.venv/bin/litellm", Kind::LiteLlm, "bin/litellm"),
+            ("/usr/local/bin/gunicorn", Kind::Package, "bin/gunicorn"),
+            ("/app/bin/serve.py", Kind::User, "bin/serve.py"),
             ("main.py", Kind::User, "main.py"),
             ("", Kind::Native, ""),
         ];
