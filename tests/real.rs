@@ -161,12 +161,15 @@ fn an_idle_proxy_is_drawn_idle() {
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
 fn short_bursts_between_waits_get_the_cpu_they_used() {
+    // Sampling is chance: in 40 s a function's share is off by 2 points and the waits' by 3 as a rule. Before bursts were
+    // given back to the code, the waits had 15 to 44 %.
+    const MOST_OFF: f64 = 0.12;
     let lab = Lab::require();
     let mut oracle = lab.oracle();
     thread::sleep(Duration::from_secs(1));
 
     let before = oracle.cpu_seconds();
-    let capture = lab.plain_capture().pid(oracle.pid()).args(["--duration", "20s", "--max-overhead", "100%"]);
+    let capture = lab.plain_capture().pid(oracle.pid()).args(["--duration", "40s", "--max-overhead", "100%"]);
     let bundle = capture.run().bundle();
     let after = oracle.cpu_seconds();
 
@@ -176,11 +179,11 @@ fn short_bursts_between_waits_get_the_cpu_they_used() {
     let folded = bundle.folded("profiles/all.folded");
     for (name, cpu) in used {
         let (found, right) = (folded.inclusive_share(&name), cpu / all);
-        assert!((found - right).abs() < 0.08, "{name}: {found:.3} where {right:.3} is right");
+        assert!((found - right).abs() < MOST_OFF, "{name}: {found:.3} where {right:.3} is right");
     }
     for wait in ["EpollSelector.select", "nap"] {
         let share = folded.self_share(wait);
-        assert!(share < 0.08, "{share:.3} of the CPU is on {wait}");
+        assert!(share < MOST_OFF, "{share:.3} of the CPU is on {wait}");
     }
 }
 
