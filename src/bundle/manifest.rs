@@ -138,8 +138,8 @@ pub struct Overhead {
     pub own_cpu_seconds: f64,
     /// The same as a share of one core.
     pub own_core_percent: f64,
-    /// The most memory it had resident while sampling.
-    pub own_peak_rss_bytes: u64,
+    /// The most memory it had resident while sampling; none where the kernel did not tell.
+    pub own_peak_rss_bytes: Option<u64>,
     /// CPU of all samplers.
     pub samplers_cpu_seconds: f64,
     /// The same as a share of one core for each worker.

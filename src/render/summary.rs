@@ -45,10 +45,10 @@ pub fn lines(manifest: &Manifest, verdict: &Verdict, versions: &str) -> Vec<Stri
     ));
     if let Some(cost) = &manifest.overhead {
         lines.push(format!(
-            "cost      {} % of a core for each worker (py-spy), {} % and {} MB for this program",
+            "cost      {} % of a core for each worker (py-spy), {} %{} for this program",
             tenth(cost.samplers_core_percent_per_worker),
             cost.own_core_percent,
-            cost.own_peak_rss_bytes / 1_000_000,
+            cost.own_peak_rss_bytes.map_or_else(String::new, |bytes| format!(" and {} MB", bytes / 1_000_000)),
         ));
     }
     for gap in manifest.gaps.iter().filter(|gap| gap.weight == Weight::Partial) {

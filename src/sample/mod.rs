@@ -102,8 +102,8 @@ pub struct OwnCost {
     pub cpu_us: u64,
     /// Over this time.
     pub elapsed_us: u64,
-    /// Most memory it had resident.
-    pub peak_rss_bytes: u64,
+    /// Most memory it had resident; none where the kernel did not tell.
+    pub peak_rss_bytes: Option<u64>,
     /// Readings of the clocks that came later than one whole interval.
     pub late_readings: u64,
     /// All readings.

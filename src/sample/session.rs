@@ -122,7 +122,7 @@ impl<'a> Session<'a> {
         let own = OwnCost {
             cpu_us: own_cpu_us() - own_before_us,
             elapsed_us: self.now_us() - begin_us,
-            peak_rss_bytes: peak_rss_bytes().unwrap_or(0),
+            peak_rss_bytes: peak_rss_bytes(),
             late_readings: self.readings.late,
             readings: self.readings.all,
         };
