@@ -11,9 +11,10 @@ use anyhow::{Context, Result};
 use flate2::read::GzDecoder;
 use serde::{Deserialize, Serialize};
 
-use crate::analyse::evidence::{Evidence, WorkerCpu};
+use crate::analyse::Verdict;
+use crate::analyse::evidence::{Evidence, Reporter, WorkerCpu};
 use crate::analyse::quality::Grade;
-use crate::analyse::{Verdict, analyse};
+use crate::analyse::verdict::profiled;
 use crate::bundle::archive::Artifact;
 use crate::bundle::manifest::{Manifest, Overhead, Status};
 use crate::bundle::samples;
@@ -90,8 +91,13 @@ pub fn assemble(work: &Work, redactor: &mut Redactor, aside: Aside) -> Result<As
         samplers: samplers.collect(),
         events,
         own: aside.own,
+        epoch_utc: None,
+        lifetime: None,
+        tallies: Vec::new(),
+        findings: Vec::new(),
+        reporter: Reporter::default(),
     };
-    let verdict = analyse(&evidence, &profile);
+    let verdict = profiled(&evidence, &profile);
 
     manifest.gaps.extend(aside.gaps);
     manifest.gaps.extend(gaps_of(&evidence, &verdict));

@@ -5,7 +5,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use litellm_capture::analyse::{Evidence, Verdict, analyse};
+use litellm_capture::analyse::verdict::profiled;
+use litellm_capture::analyse::{Evidence, Verdict};
 use litellm_capture::bundle::manifest::FORMAT;
 use litellm_capture::bundle::open::Bundle;
 use litellm_capture::bundle::samples;
@@ -40,6 +41,6 @@ fn the_verdict_follows_from_the_facts() {
         let profile = samples::read(file("profiles/samples.json.gz")).expect("its samples can be read");
         let evidence: Evidence = serde_json::from_slice(file("evidence.json")).expect("its evidence can be read");
         let stored: Verdict = serde_json::from_slice(file("summary.json")).expect("its verdict can be read");
-        assert_eq!(analyse(&evidence, &profile), stored, "{}", path.display());
+        assert_eq!(profiled(&evidence, &profile), stored, "{}", path.display());
     }
 }

@@ -1,15 +1,24 @@
-//! The facts that every verdict is computed from, besides the profile and the fingerprint, which have files of their own.
+//! The facts that every verdict is computed from, besides those that have files of their own: profile, series,
+//! fingerprint, workload. Everything that came with format 1.1 is missing in older bundles.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::analyse::classify::Class;
+use crate::logs::Finding;
 use crate::os::proc::ProcessId;
+use crate::redact::Clean;
 use crate::sample::{Event, OwnCost, Sampler, Slice};
+use crate::traffic::Tally;
 
 /// What was measured.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Evidence {
     /// When the capture began.
     pub started_utc: String,
+    /// The same moment to the microsecond: time zero of everything that counts in microseconds.
+    #[serde(default)]
+    pub epoch_utc: Option<Timestamp>,
     /// The slices that were finished; their times count from the beginning.
     pub slices: Vec<Slice>,
     /// What the kernel counted for each worker.
@@ -20,6 +29,18 @@ pub struct Evidence {
     pub events: Vec<Event>,
     /// What the capture itself took; none where it was killed before it could say.
     pub own: Option<OwnCost>,
+    /// What the proxy had used and done before the capture began.
+    #[serde(default)]
+    pub lifetime: Option<Lifetime>,
+    /// Requests as they were counted, by source, then by time.
+    #[serde(default)]
+    pub tallies: Vec<Tally<Clean>>,
+    /// Lines of the logs that matter.
+    #[serde(default)]
+    pub findings: Vec<Finding<Clean>>,
+    /// What the reporter knows.
+    #[serde(default)]
+    pub reporter: Reporter,
 }
 
 /// One worker over the time in which its clocks were read.
@@ -33,4 +54,32 @@ pub struct WorkerCpu {
     pub to_us: u64,
     /// Growth of its user and system time, by `/proc/PID/stat`; none where it ended on the way.
     pub kernel_cpu_us: Option<u64>,
+}
+
+/// The proxy's life up to the capture.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Lifetime {
+    /// When it was read, in microseconds since the capture began.
+    pub at_us: u64,
+    /// How long the oldest process of the proxy had been running.
+    pub age_seconds: f64,
+    /// User and system time of all workers since they began, those that ended included as far as their supervisor
+    /// waited for them.
+    pub cpu_seconds: f64,
+    /// Workers that ran.
+    pub workers: u32,
+}
+
+/// What the reporter gave along.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Reporter {
+    /// How the reporter would classify it.
+    #[serde(default)]
+    pub classification: Option<Class>,
+    /// How to reproduce it, in the reporter's words, redacted.
+    #[serde(default)]
+    pub repro_steps: Option<Clean>,
+    /// Whether `--requests` was given with its content to be kept, by name.
+    #[serde(default)]
+    pub prompts_included: bool,
 }

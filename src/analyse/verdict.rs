@@ -4,10 +4,19 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::analyse::changes::Change;
+use crate::analyse::classify::Classification;
+use crate::analyse::compare::Comparison;
 use crate::analyse::evidence::Evidence;
+use crate::analyse::facts::Facts;
 use crate::analyse::frames::Kind;
 use crate::analyse::functions::{Function, by_function, percent, seconds};
+use crate::analyse::heat::Heat;
+use crate::analyse::load::Loads;
+use crate::analyse::owners::OwnerShare;
 use crate::analyse::quality::{Quality, judge};
+use crate::analyse::sizing::Sizing;
+use crate::analyse::stall::Stall;
 use crate::os::proc::ProcessId;
 use crate::redact::Clean;
 use crate::sample::profile::{Place, Profile, Shape};
@@ -32,6 +41,30 @@ pub struct Verdict {
     pub inclusive: Vec<Function>,
     /// How far to trust it.
     pub quality: Quality,
+    /// CPU and traffic, before and during.
+    #[serde(default)]
+    pub loads: Loads,
+    /// The class of the spike.
+    #[serde(default)]
+    pub classification: Option<Classification>,
+    /// Workers against CPU and memory.
+    #[serde(default)]
+    pub sizing: Option<Sizing>,
+    /// One hot worker, or all.
+    #[serde(default)]
+    pub heat: Option<Heat>,
+    /// The longest stall of an event loop; none where none was noticed.
+    #[serde(default)]
+    pub stall: Option<Stall>,
+    /// Where the CPU went, the largest first.
+    #[serde(default)]
+    pub owners: Vec<OwnerShare>,
+    /// What was changed before the CPU rose.
+    #[serde(default)]
+    pub changes: Vec<Change>,
+    /// What grew against the baseline, where there is one.
+    #[serde(default)]
+    pub comparison: Option<Comparison>,
 }
 
 /// CPU of all workers.
@@ -100,8 +133,13 @@ struct Parts {
     mended_ns: u64,
 }
 
-/// Judges the evidence.
-pub fn analyse(evidence: &Evidence, profile: &Profile<Clean>) -> Verdict {
+/// Judges the facts.
+pub fn analyse(facts: &Facts) -> Verdict {
+    profiled(&facts.evidence, &facts.profile)
+}
+
+/// What follows from the profile.
+pub fn profiled(evidence: &Evidence, profile: &Profile<Clean>) -> Verdict {
     let mut tallies: BTreeMap<ProcessId, Tally> = BTreeMap::new();
     let mut kinds: BTreeMap<Kind, u64> = BTreeMap::new();
     let mut parts = Parts::default();
@@ -145,7 +183,22 @@ pub fn analyse(evidence: &Evidence, profile: &Profile<Clean>) -> Verdict {
     functions.truncate(FUNCTIONS_KEPT);
     inclusive.truncate(FUNCTIONS_KEPT);
     let quality = judge(evidence, &cpu, samples);
-    Verdict { cpu, workers, kinds, functions, inclusive, quality }
+    Verdict {
+        cpu,
+        workers,
+        kinds,
+        functions,
+        inclusive,
+        quality,
+        loads: Loads::default(),
+        classification: None,
+        sizing: None,
+        heat: None,
+        stall: None,
+        owners: Vec::new(),
+        changes: Vec::new(),
+        comparison: None,
+    }
 }
 
 fn workers(evidence: &Evidence, tallies: &BTreeMap<ProcessId, Tally>) -> Vec<Worker> {

@@ -26,6 +26,16 @@ pub const SEGMENTS: &str = "segments.jsonl";
 pub const EVENTS: &str = "events.jsonl";
 /// Slices that ended, see [`Slice`](crate::sample::Slice).
 pub const SLICES: &str = "slices.jsonl";
+/// Rows of the tables, see [`Reading`](crate::series::Reading).
+pub const READINGS: &str = "readings.jsonl";
+/// Tallies of requests, see [`Tally`](crate::traffic::Tally).
+pub const TALLIES: &str = "tallies.jsonl";
+/// Shapes of requests, see [`Shape`](crate::workload::Shape).
+pub const SHAPES: &str = "shapes.jsonl";
+/// Lines of the logs that matter, see [`Finding`](crate::logs::Finding).
+pub const FINDINGS: &str = "findings.jsonl";
+/// What the observers could not have, see [`Gap`](crate::collect::Gap).
+pub const GAPS: &str = "gaps.jsonl";
 /// How the sampling ended, see [`Aside`](crate::assemble::Aside); not there in a capture that was killed.
 pub const END: &str = "end.json";
 /// The manifest, written first and replaced last.

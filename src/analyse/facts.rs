@@ -1,0 +1,79 @@
+//! Everything that verdict, ticket, charts and report are made of: clean, and all of it stored in the bundle.
+//!
+//! A capture makes its facts from its work folder, `capture report` reads them from a bundle; from there on the way is
+//! the same, so that the same facts give the same bytes.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::analyse::evidence::Evidence;
+use crate::bundle::manifest::Manifest;
+use crate::collect::fingerprint::Fingerprint;
+use crate::redact::Clean;
+use crate::sample::profile::Profile;
+use crate::series::Series;
+use crate::workload::Shape;
+
+/// The facts of one capture.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// What the capture says of itself, its gaps included.
+    pub manifest: Manifest,
+    /// What was measured.
+    pub evidence: Evidence,
+    /// Where the CPU went.
+    pub profile: Profile<Clean>,
+    /// Figures over time.
+    pub series: Series,
+    /// Machine, container, interpreter, LiteLLM.
+    pub fingerprint: Option<Fingerprint<Clean>>,
+    /// The environments of the processes, as far as they may be shown.
+    pub variables: Vec<SharedEnviron>,
+    /// The config file, redacted YAML.
+    pub config: Option<String>,
+    /// Shapes of requests.
+    pub shapes: Vec<Shape<Clean>>,
+    /// The logs' parts in the bundle.
+    pub logs: Logs,
+    /// The capture that this one is held against.
+    pub baseline: Option<Box<Facts>>,
+}
+
+/// Processes that were started with the same environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedEnviron {
+    /// Their pids.
+    pub pids: Vec<i32>,
+    /// Name to value, or to `set` where the value is withheld.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// What the bundle holds of the logs, redacted; none where there is none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Logs {
+    /// The end of the log before the spike.
+    pub before: Option<String>,
+    /// The log during the spike.
+    pub during: Option<String>,
+}
+
+impl Facts {
+    /// Time zero in UTC.
+    pub fn epoch(&self) -> Timestamp {
+        let by_second = || self.evidence.started_utc.parse().unwrap_or(Timestamp::UNIX_EPOCH);
+        self.evidence.epoch_utc.unwrap_or_else(by_second)
+    }
+
+    /// Beginning and end of what was sampled, in microseconds since time zero.
+    pub fn sampled_us(&self) -> (u64, u64) {
+        let slices = &self.evidence.slices;
+        (slices.first().map_or(0, |slice| slice.from_us), slices.last().map_or(0, |slice| slice.to_us))
+    }
+
+    /// LiteLLM's version.
+    pub fn litellm_version(&self) -> Option<&str> {
+        self.fingerprint.as_ref()?.litellm.version.as_ref().map(Clean::as_str)
+    }
+}
