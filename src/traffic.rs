@@ -319,7 +319,7 @@ mod tests {
         assert_eq!((window.requests(), window.errors(), window.seconds()), (20.0, 0.0, Some(10.0)));
         assert_eq!(window.counts.len(), 1, "what did not grow is left out");
         assert_eq!(window.prompt_tokens, Some(200.0));
-        assert_eq!(window.latencies[&Latency::Total].count(), 20.0);
+        assert_eq!(window.latencies[&Latency::Total].counts, [10.0, 20.0, 20.0]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// CPU by owner, such as "logging callbacks: custom_callbacks" or "token counting".
+/// CPU by owner, such as "logging callback `custom_callbacks`" or "token counting".
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OwnerShare {
     /// Whose work.

@@ -21,9 +21,9 @@ pub struct Finding<T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// APScheduler: `Run time of job … was missed by …`: the event loop was blocked.
+    /// `APScheduler`: `Run time of job … was missed by …`: the event loop was blocked.
     JobMissed,
-    /// APScheduler: a job still ran when it was due again.
+    /// `APScheduler`: a job still ran when it was due again.
     JobOverlapped,
     /// A worker ended.
     WorkerDied,
