@@ -7,31 +7,30 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use flate2::read::GzDecoder;
 use serde::{Deserialize, Serialize};
 
-use crate::analyse::Verdict;
-use crate::analyse::evidence::{Evidence, Reporter, WorkerCpu};
+use crate::analyse::evidence::{Evidence, WorkerCpu};
 use crate::analyse::quality::Grade;
-use crate::analyse::verdict::profiled;
+use crate::analyse::{Facts, Verdict, analyse};
+use crate::begin::Begun;
 use crate::bundle::archive::Artifact;
+use crate::bundle::facts::{self, EVIDENCE, Files, SAMPLES, SHAPES};
 use crate::bundle::manifest::{Manifest, Overhead, Status};
-use crate::bundle::samples;
 use crate::bundle::work::{self, Work};
-use crate::collect::fingerprint::Fingerprint;
 use crate::collect::{Gap, Weight};
 use crate::os::clock::utc_now;
 use crate::os::proc::ProcessId;
+use crate::products::{products, texts};
 use crate::redact::{Clean, Gate, Raw, Redactor};
-use crate::render::flamegraph::{Heading, Palette, draw};
-use crate::render::folded::{Detail, fold};
-use crate::render::summary;
 use crate::sample::clocks::ProcessRecord;
 use crate::sample::join::{Traced, join};
-use crate::sample::profile::{Profile, Sample};
 use crate::sample::pyspy::Segment;
-use crate::sample::{Event, OwnCost, Sampler, Slice, What};
+use crate::sample::{OwnCost, Sampler, What};
+use crate::series::{Reading, Series};
+use crate::traffic::{Tally, traffic_rows};
+use crate::workload::Shape;
 
 /// The first bytes of a compressed file.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -53,72 +52,39 @@ pub struct Aside {
 /// A bundle in pieces.
 #[derive(Debug)]
 pub struct Assembled {
-    /// Without the files' list; [`Assembled::seal`] adds it.
-    pub manifest: Manifest,
-    /// What the evidence says.
+    /// What all is made of; its manifest has no list of files yet, [`Assembled::seal`] makes it.
+    pub facts: Facts,
+    /// What the facts say.
     pub verdict: Verdict,
     /// Every file but the manifest.
     pub artifacts: Vec<Artifact>,
-    /// Versions for the summary's first line.
-    pub versions: String,
+    /// With the list of all files.
+    pub manifest: Manifest,
 }
 
 /// Reads the work folder and makes everything of it.
 pub fn assemble(work: &Work, redactor: &mut Redactor, aside: Aside) -> Result<Assembled> {
     let began = Instant::now();
-    let mut manifest: Manifest =
-        serde_json::from_slice(&work.read(work::MANIFEST)?).context("the work folder's manifest")?;
-    let records: Vec<ProcessRecord> = work.records(work::CLOCKS)?;
-    let slices: Vec<Slice> = work.records(work::SLICES)?;
-    let events: Vec<Event> = work.records(work::EVENTS)?;
-    let segments: Vec<Segment> = work.records(work::SEGMENTS)?;
+    let mut facts = Kept { work, redactor }.facts(&aside)?;
+    let verdict = analyse(&facts);
+    facts.manifest.gaps.extend(gaps_of(&facts.evidence, &verdict));
 
-    let traces = segments.into_iter().map(|segment| {
-        let json = work.read(&segment.file).unwrap_or_default();
-        Traced { segment, json }
-    });
-    let joined = join(&records, traces.collect());
-    let profile = joined.profile.map(|raw| redactor.kept_text("profiles/samples.json.gz", raw));
-    let samplers = joined.samplers.into_iter().map(|mut sampler| {
-        let fault = sampler.fault.take();
-        sampler.fault = fault.map(|fault| redactor.kept_text("evidence.json", &Raw::new(fault)).to_string());
-        sampler
-    });
-    let evidence = Evidence {
-        started_utc: manifest.started_utc.clone(),
-        slices,
-        workers: worker_cpu(&records),
-        samplers: samplers.collect(),
-        events,
-        own: aside.own,
-        epoch_utc: None,
-        lifetime: None,
-        tallies: Vec::new(),
-        findings: Vec::new(),
-        reporter: Reporter::default(),
-    };
-    let verdict = profiled(&evidence, &profile);
-
-    manifest.gaps.extend(aside.gaps);
-    manifest.gaps.extend(gaps_of(&evidence, &verdict));
-    let mut artifacts = clean_files(work)?;
-    let versions = versions(&artifacts);
-    artifacts.push(json("evidence.json", &evidence)?);
-    artifacts.push(json("summary.json", &verdict)?);
-    artifacts.extend(profiles(&profile, &evidence)?);
-    artifacts.extend(flamegraphs(&profile, &evidence, &verdict)?);
+    let mut artifacts = facts::write(&facts)?;
+    artifacts.extend(work.clean_files()?.into_iter().map(|(name, bytes)| Artifact { name, bytes }));
     artifacts.push(Artifact::new(work::LOG, redactor.kept_text(work::LOG, &Raw::new(aside.log)).to_string()));
     let report = redactor.report();
-    manifest.redactions = report.removed.iter().map(|redaction| redaction.count).sum();
-    artifacts.push(json("redactions.json", &report)?);
+    artifacts.push(Artifact::json("redactions.json", &report)?);
 
+    let manifest = &mut facts.manifest;
+    manifest.redactions = report.removed.iter().map(|redaction| redaction.count).sum();
     manifest.ended_utc = Some(utc_now());
     manifest.interrupted_by = aside.interrupted_by;
     let whole = manifest.gaps.iter().all(|gap| gap.weight == Weight::Note) && manifest.interrupted_by.is_none();
     manifest.status = if whole { Status::Complete } else { Status::Partial };
     manifest.quality = Some(verdict.quality.clone());
-    manifest.overhead = Overhead::of(&evidence, &verdict, began.elapsed().as_secs_f64());
-    Ok(Assembled { manifest, verdict, artifacts, versions })
+    manifest.overhead = Overhead::of(&facts.evidence, &verdict, began.elapsed().as_secs_f64());
+    artifacts.extend(products(&facts, &verdict)?);
+    Ok(Assembled { manifest: facts.manifest.clone(), facts, verdict, artifacts })
 }
 
 impl Assembled {
@@ -146,28 +112,110 @@ impl Assembled {
 
     /// Adds the manifest with the list of all other files.
     pub fn seal(&mut self) -> Result<()> {
+        self.artifacts.retain(|artifact| artifact.name != work::MANIFEST);
         self.artifacts.sort_by(|a, b| a.name.cmp(&b.name));
+        self.manifest = self.facts.manifest.clone();
         self.manifest.files = self.artifacts.iter().map(Artifact::entry).collect();
-        let manifest = json(work::MANIFEST, &self.manifest)?;
-        self.artifacts.push(manifest);
+        self.artifacts.push(Artifact::json(work::MANIFEST, &self.manifest)?);
         Ok(())
     }
 
     /// Leaves out the file that a reader misses least, and says so; false when none is left to leave out.
-    pub fn shed(&mut self) -> bool {
-        self.artifacts.retain(|artifact| artifact.name != work::MANIFEST);
-        let order = ["profiles/samples.json.gz", "flamegraphs/slice-", "flamegraphs/worker-", "profiles/worker-"];
+    pub fn shed(&mut self) -> Result<bool> {
+        let order = [
+            "baseline/profiles/",
+            "profiles/samples.json.gz",
+            "flamegraphs/slice-",
+            "flamegraphs/worker-",
+            "profiles/worker-",
+        ];
         let victim =
             order.iter().find_map(|prefix| self.artifacts.iter().position(|file| file.name.starts_with(prefix)));
-        let Some(index) = victim else { return false };
+        let Some(index) = victim else { return Ok(false) };
         let name = self.artifacts.remove(index).name;
-        self.manifest.status = Status::Partial;
-        self.manifest.gaps.push(Gap::new(
+        self.facts.manifest.status = Status::Partial;
+        self.facts.manifest.gaps.push(Gap::new(
             name,
             "with it the bundle would be larger than an attachment may be (25 MB)",
             "capture for a shorter time or at a lower rate",
         ));
-        true
+        // Ticket and page tell of every gap.
+        let flamegraphs: Vec<Artifact> =
+            self.artifacts.iter().filter(|file| file.name.starts_with("flamegraphs/")).cloned().collect();
+        let again = texts(&self.facts, &self.verdict, &flamegraphs)?;
+        self.artifacts.retain(|file| again.iter().all(|text| text.name != file.name));
+        self.artifacts.extend(again);
+        Ok(true)
+    }
+}
+
+/// What a capture kept in its work folder, and the redactor that all of it goes through once more.
+struct Kept<'a> {
+    work: &'a Work,
+    redactor: &'a mut Redactor,
+}
+
+impl Kept<'_> {
+    fn facts(&mut self, aside: &Aside) -> Result<Facts> {
+        let work = self.work;
+        // What was laid in as clean files is read as it will be read from the bundle.
+        let mut files: Files = work.clean_files()?.into_iter().collect();
+        files.insert(work::MANIFEST.to_owned(), work.read(work::MANIFEST)?);
+        let records: Vec<ProcessRecord> = work.records(work::CLOCKS)?;
+        let traces = work.records::<Segment>(work::SEGMENTS)?.into_iter().map(|segment| {
+            let json = work.read(&segment.file).unwrap_or_default();
+            Traced { segment, json }
+        });
+        let joined = join(&records, traces.collect());
+        let profile = joined.profile.map(|raw| self.redactor.kept_text(SAMPLES, raw));
+        let evidence = self.evidence(&records, joined.samplers, aside)?;
+        let mut readings: Vec<Reading> = work.records(work::READINGS)?;
+        readings.extend(traffic_rows(&evidence.tallies));
+        let mut facts = facts::complete(&files, evidence, profile, Series::gather(readings))?;
+        facts.shapes = self.shapes()?;
+        facts.manifest.gaps.extend(aside.gaps.iter().cloned());
+        facts.manifest.gaps.extend(work.records::<Gap>(work::GAPS)?);
+        Ok(facts)
+    }
+
+    fn evidence(&mut self, records: &[ProcessRecord], samplers: Vec<Sampler>, aside: &Aside) -> Result<Evidence> {
+        let work = self.work;
+        let begun = work.read(work::BEGUN).ok().and_then(|bytes| serde_json::from_slice::<Begun>(&bytes).ok());
+        let begun = begun.unwrap_or_default();
+        let manifest: Manifest = serde_json::from_slice(&work.read(work::MANIFEST)?)?;
+        let samplers = samplers.into_iter().map(|mut sampler| {
+            let fault = sampler.fault.take();
+            sampler.fault = fault.map(|fault| self.clean(EVIDENCE, fault).to_string());
+            sampler
+        });
+        let samplers = samplers.collect();
+        let mut tallies = Vec::new();
+        for tally in work.records::<Tally<String>>(work::TALLIES)? {
+            tallies.push(tally.map(|text| self.clean(EVIDENCE, text.clone())));
+        }
+        tallies.sort_by_key(|tally| (tally.source, tally.at_us));
+        Ok(Evidence {
+            started_utc: manifest.started_utc,
+            epoch_utc: begun.epoch_utc,
+            slices: work.records(work::SLICES)?,
+            workers: worker_cpu(records),
+            samplers,
+            events: work.records(work::EVENTS)?,
+            own: aside.own,
+            lifetime: begun.lifetime,
+            tallies,
+            findings: work.records(work::FINDINGS)?,
+            reporter: begun.reporter,
+        })
+    }
+
+    fn shapes(&mut self) -> Result<Vec<Shape<Clean>>> {
+        let shapes: Vec<Shape<String>> = self.work.records(work::SHAPES)?;
+        Ok(shapes.into_iter().map(|shape| shape.map(|text| self.clean(SHAPES, text.clone()))).collect())
+    }
+
+    fn clean(&mut self, file: &str, text: String) -> Clean {
+        self.redactor.kept_text(file, &Raw::new(text))
     }
 }
 
@@ -185,87 +233,6 @@ fn worker_cpu(records: &[ProcessRecord]) -> Vec<WorkerCpu> {
         entry.kernel_cpu_us = entry.kernel_cpu_us.zip(record.kernel_cpu_us).map(|(sum, more)| sum + more);
     }
     workers.into_values().collect()
-}
-
-fn clean_files(work: &Work) -> Result<Vec<Artifact>> {
-    Ok(work.clean_files()?.into_iter().map(|(name, bytes)| Artifact { name, bytes }).collect())
-}
-
-fn versions(artifacts: &[Artifact]) -> String {
-    let fingerprint = artifacts.iter().find(|artifact| artifact.name == "environment/fingerprint.json");
-    versions_in(fingerprint.map(|file| file.bytes.as_slice()))
-}
-
-/// The versions that a stored fingerprint names.
-pub fn versions_in(fingerprint: Option<&[u8]>) -> String {
-    let fingerprint: Option<Fingerprint<Clean>> = fingerprint.and_then(|bytes| serde_json::from_slice(bytes).ok());
-    let (litellm, python) = fingerprint.map_or((None, None), |print| (print.litellm.version, print.python.version));
-    summary::versions(litellm.as_ref(), python.as_ref())
-}
-
-fn profiles(profile: &Profile<Clean>, evidence: &Evidence) -> Result<Vec<Artifact>> {
-    let mut files = vec![
-        Artifact::new("profiles/all.folded", fold(profile, Detail::Lines, |_, _| true)),
-        Artifact::new("profiles/samples.json.gz", samples::write(profile)?),
-    ];
-    for worker in &evidence.workers {
-        let name = format!("profiles/worker-{}.folded", name_of(worker.process, evidence));
-        files.push(Artifact::new(name, fold(profile, Detail::Lines, |_, process| process == worker.process)));
-    }
-    Ok(files)
-}
-
-fn flamegraphs(profile: &Profile<Clean>, evidence: &Evidence, verdict: &Verdict) -> Result<Vec<Artifact>> {
-    let palette = Palette::of(profile);
-    let begin_us = evidence.slices.first().map_or(0, |slice| slice.from_us);
-    let mut files = Vec::new();
-    let mut add = |file: String, title: String, seconds: f64, include: &dyn Fn(&Sample, ProcessId) -> bool| {
-        let chosen = || {
-            let process = |sample: &Sample| profile.threads[sample.thread as usize].process;
-            profile.samples.iter().filter(move |sample| sample.cpu_ns > 0 && include(sample, process(sample)))
-        };
-        let cpu_seconds = chosen().map(|sample| sample.cpu_ns).sum::<u64>() as f64 / 1e9;
-        let cores = if seconds > 0.0 { cpu_seconds / seconds } else { 0.0 };
-        let idle = if cores * 100.0 < summary::IDLE_CORE_PERCENT { "nearly idle: " } else { "" };
-        let subtitle = format!(
-            "{idle}{cpu_seconds:.2} CPU-s in {seconds:.1} s ({:.1} % of a core), {} samples, quality {}",
-            cores * 100.0,
-            chosen().count(),
-            verdict.quality.grade.word(),
-        );
-        let svg = draw(&fold(profile, Detail::Functions, include), &Heading { title, subtitle }, &palette)?;
-        files.push(Artifact::new(file, svg));
-        anyhow::Ok(())
-    };
-    let count = evidence.workers.len();
-    let all = if count == 1 { "CPU time of the worker".to_owned() } else { format!("CPU time of all {count} workers") };
-    add("flamegraphs/all.svg".to_owned(), all, verdict.cpu.wall_seconds, &|_, _| true)?;
-    for worker in &evidence.workers {
-        let seconds = (worker.to_us - worker.from_us) as f64 / 1e6;
-        let name = name_of(worker.process, evidence);
-        add(
-            format!("flamegraphs/worker-{name}.svg"),
-            format!("CPU time of worker {}", worker.process.pid),
-            seconds,
-            &|_, process| process == worker.process,
-        )?;
-    }
-    for (index, slice) in evidence.slices.iter().enumerate() {
-        let from_to = [slice.from_us, slice.to_us].map(|us| us.saturating_sub(begin_us) as f64 / 1e6);
-        add(
-            format!("flamegraphs/slice-{:03}.svg", index + 1),
-            format!("CPU time from {:.0} s to {:.0} s", from_to[0], from_to[1]),
-            from_to[1] - from_to[0],
-            &|sample, _| (slice.from_us..slice.to_us).contains(&sample.at_us),
-        )?;
-    }
-    Ok(files)
-}
-
-/// The pid; with the start time where a pid was used twice.
-fn name_of(process: ProcessId, evidence: &Evidence) -> String {
-    let twice = evidence.workers.iter().filter(|worker| worker.process.pid == process.pid).count() > 1;
-    if twice { format!("{}-{}", process.pid, process.start_ticks) } else { process.pid.to_string() }
 }
 
 /// What the evidence lacks.
@@ -332,10 +299,4 @@ fn gap_of_sampler(sampler: &Sampler) -> Option<Gap> {
         (None, true) => Some(Gap::new(what, "its trace file ends too early", "free space in the output's folder")),
         (None, false) => None,
     }
-}
-
-fn json(name: &str, value: &impl Serialize) -> Result<Artifact> {
-    let mut bytes = serde_json::to_vec_pretty(value)?;
-    bytes.push(b'\n');
-    Ok(Artifact::new(name, bytes))
 }

@@ -1,19 +1,43 @@
 //! Before the first sample: a work folder that says what is about to be captured, and where.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
 
-use anyhow::Context;
+use jiff::{Timestamp, Unit};
+use serde::{Deserialize, Serialize};
 
+use crate::analyse::evidence::{Lifetime, Reporter};
+use crate::baseline;
 use crate::bundle::manifest::{Engine, FORMAT, Manifest, Settings, Status, Tool};
+use crate::bundle::open::Bundle;
 use crate::bundle::work::{self, Work};
 use crate::collect::Collected;
 use crate::discover::Proxy;
 use crate::environment;
 use crate::error::{Failure, Kept};
-use crate::os::clock::{utc_for_file_name, utc_now};
-use crate::plan::{CapturePlan, Destination};
-use crate::redact::{Raw, Redactor};
+use crate::observe::Epoch;
+use crate::observe::lifetime::lifetime;
+use crate::os::clock::{utc, utc_for_file_name};
+use crate::os::proc::Procfs;
+use crate::plan::{CapturePlan, Destination, RequestContent};
+use crate::products::TICKET;
+use crate::redact::{Clean, Raw, Redactor};
 use crate::sample::pyspy::PySpy;
+
+/// Steps that somebody will follow are shorter.
+const LARGEST_STEPS_BYTES: u64 = 100_000;
+
+/// What the evidence holds from the beginning on.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Begun {
+    /// Time zero.
+    pub epoch_utc: Option<Timestamp>,
+    /// The proxy's life until then.
+    pub lifetime: Option<Lifetime>,
+    /// What the reporter knows.
+    pub reporter: Reporter,
+}
 
 /// What is known before the first sample.
 pub struct Beginning<'a> {
@@ -27,6 +51,10 @@ pub struct Beginning<'a> {
     pub collected: &'a Collected,
     /// Our own command line.
     pub arguments: &'a [Raw],
+    /// Time zero.
+    pub epoch: Epoch,
+    /// The bundle to hold it against.
+    pub baseline: Option<&'a Bundle>,
 }
 
 impl Beginning<'_> {
@@ -38,7 +66,7 @@ impl Beginning<'_> {
             tool: Tool::default(),
             status: Status::Running,
             name: format!("litellm-cpu-{}-{}", host_name(self.collected, redactor), utc_for_file_name()),
-            started_utc: utc_now(),
+            started_utc: utc(self.epoch.utc),
             ended_utc: None,
             arguments: redactor.argv(work::MANIFEST, self.arguments),
             settings: Settings {
@@ -95,14 +123,50 @@ pub fn open_work_folder(beginning: &Beginning<'_>, redactor: &mut Redactor) -> R
     std::fs::create_dir_all(&parent).map_err(|error| cannot_write(&error))?;
     let (work, name) = Work::create(&parent, &manifest.name).map_err(|error| cannot_write(&error))?;
     manifest.name = name;
-    let first = serde_json::to_vec_pretty(&manifest).context("the manifest")?;
-    let written = work
-        .write(work::MANIFEST, &first)
-        .and_then(|()| environment::store(&work, redactor, beginning.collected, &mut manifest.gaps))
-        .and_then(|()| work.write(work::MANIFEST, &serde_json::to_vec_pretty(&manifest)?));
-    if let Err(error) = written {
+    let begun = begun(beginning, redactor)?;
+    let mut fill = || -> io::Result<()> {
+        work.write(work::MANIFEST, &serde_json::to_vec_pretty(&manifest)?)?;
+        work.write(work::BEGUN, &serde_json::to_vec(&begun)?)?;
+        environment::store(&work, redactor, beginning.collected, &mut manifest.gaps)?;
+        if let Some(bundle) = beginning.baseline {
+            manifest.gaps.extend(baseline::lay_in(&work, redactor, bundle)?);
+        }
+        work.write(work::MANIFEST, &serde_json::to_vec_pretty(&manifest)?)
+    };
+    if let Err(error) = fill() {
         let _ = work.remove();
         return Err(cannot_write(&error));
     }
     Ok(work)
+}
+
+fn begun(beginning: &Beginning<'_>, redactor: &mut Redactor) -> Result<Begun, Failure> {
+    let plan = &beginning.plan.reporter;
+    let repro_steps = plan.repro_steps.as_deref().map(|path| repro_steps(path, redactor)).transpose()?;
+    Ok(Begun {
+        // To what is stored of it, so that what is computed from it does not change by storing.
+        epoch_utc: beginning.epoch.utc.round(Unit::Microsecond).ok(),
+        lifetime: lifetime(&Procfs::default(), beginning.proxy, beginning.epoch),
+        reporter: Reporter {
+            classification: plan.classification,
+            repro_steps,
+            prompts_included: plan.requests.is_some() && plan.content == RequestContent::Kept,
+        },
+    })
+}
+
+/// The reporter's own words, without secrets.
+fn repro_steps(path: &Path, redactor: &mut Redactor) -> Result<Clean, Failure> {
+    let refuse = |why: String| Failure::Unreadable {
+        path: path.to_owned(),
+        why,
+        cure: "give --repro-steps a text file that says how to reproduce the issue".to_owned(),
+    };
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|error| refuse(error.to_string()))?;
+    file.take(LARGEST_STEPS_BYTES + 1).read_to_end(&mut bytes).map_err(|error| refuse(error.to_string()))?;
+    if bytes.len() as u64 > LARGEST_STEPS_BYTES {
+        return Err(refuse(format!("it is larger than {} kB", LARGEST_STEPS_BYTES / 1_000)));
+    }
+    Ok(redactor.text(TICKET, &Raw::from_bytes(&bytes)))
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Listed at the end of the help.
 const EXIT_CODES: &str = "\
@@ -36,6 +36,12 @@ pub enum Command {
     Pack(PackArgs),
     /// Show what a bundle says.
     Inspect(InspectArgs),
+    /// Judge and draw a bundle's facts again, perhaps with a newer capture.
+    Report(ReportArgs),
+    /// Print the text of the ticket, and a link that opens LiteLLM's bug form filled in.
+    Ticket(TicketArgs),
+    /// What changed between two bundles: version, config, packages, CPU per request, functions.
+    Diff(DiffArgs),
 }
 
 /// How to capture.
@@ -68,9 +74,52 @@ pub struct CaptureArgs {
     /// LiteLLM's config file, where the process does not tell.
     #[arg(long, value_name = "FILE", env = "CAPTURE_CONFIG")]
     pub config: Option<PathBuf>,
+    /// A bundle of calmer times, or of the version before an upgrade, to hold this capture against.
+    #[arg(long, value_name = "BUNDLE", env = "CAPTURE_BASELINE")]
+    pub baseline: Option<PathBuf>,
+    /// LiteLLM's log, where its output is no file; - reads standard input: kubectl logs POD | capture --log -
+    #[arg(long, value_name = "FILE", env = "CAPTURE_LOG")]
+    pub log: Option<PathBuf>,
+    /// Where LiteLLM answers, such as <http://127.0.0.1:4000>. Default: where the captured process listens.
+    #[arg(long, value_name = "URL", env = "CAPTURE_LITELLM_URL")]
+    pub litellm_url: Option<String>,
+    /// The variable that holds a key for /metrics/ and /spend/logs; sent to no other address than the captured process's.
+    #[arg(long, value_name = "NAME", default_value = "LITELLM_MASTER_KEY", env = "CAPTURE_LITELLM_KEY_ENV")]
+    pub litellm_key_env: String,
+    /// What the reporter knows.
+    #[command(flatten)]
+    pub reporter: ReporterArgs,
     /// Where the result goes.
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// What the reporter knows.
+#[derive(Debug, Args)]
+pub struct ReporterArgs {
+    /// How you would classify it; it stands in the ticket beside what was measured.
+    #[arg(long, value_name = "CLASS", env = "CAPTURE_CLASSIFICATION")]
+    pub classification: Option<ClassArg>,
+    /// A text file that says how to reproduce it.
+    #[arg(long, value_name = "FILE", env = "CAPTURE_REPRO_STEPS")]
+    pub repro_steps: Option<PathBuf>,
+    /// A sample of requests (JSON or JSON lines); only their shapes are kept.
+    #[arg(long, value_name = "FILE", env = "CAPTURE_REQUESTS")]
+    pub requests: Option<PathBuf>,
+    /// Keep the content of --requests as well, without secrets. It will be in the bundle for everyone to read.
+    #[arg(long, requires = "requests", env = "CAPTURE_INCLUDE_PROMPTS", value_parser = BoolishValueParser::new())]
+    pub include_prompts: bool,
+}
+
+/// The classes of LiteLLM's page on CPU issues.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ClassArg {
+    /// CPU scales with traffic (RPS-driven).
+    RpsDriven,
+    /// CPU increases without a traffic increase.
+    WithoutTraffic,
+    /// CPU increases after a LiteLLM upgrade.
+    AfterUpgrade,
 }
 
 /// Where the result goes and how it is told.
@@ -109,6 +158,42 @@ pub struct InspectArgs {
     #[arg(long, env = "CAPTURE_VERIFY", value_parser = BoolishValueParser::new())]
     pub verify: bool,
     /// Print manifest and summary as JSON.
+    #[arg(long, env = "CAPTURE_JSON", value_parser = BoolishValueParser::new())]
+    pub json: bool,
+}
+
+/// What to judge again.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// The bundle.
+    pub bundle: PathBuf,
+    /// The folder to write to; it gets a folder named after the bundle, with everything in it. Default: beside the
+    /// bundle.
+    #[arg(short, long, value_name = "DIR", env = "CAPTURE_OUTPUT")]
+    pub output: Option<PathBuf>,
+    /// Print the result as JSON on standard output.
+    #[arg(long, env = "CAPTURE_JSON", value_parser = BoolishValueParser::new())]
+    pub json: bool,
+}
+
+/// Whose ticket to print.
+#[derive(Debug, Args)]
+pub struct TicketArgs {
+    /// The bundle.
+    pub bundle: PathBuf,
+}
+
+/// What to hold against each other.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// The bundle of calmer times, or of the older version.
+    pub before: PathBuf,
+    /// The bundle of the spike, or of the newer version.
+    pub after: PathBuf,
+    /// Also write diff.md, diff.json and diff.svg into this folder.
+    #[arg(short, long, value_name = "DIR", env = "CAPTURE_OUTPUT")]
+    pub output: Option<PathBuf>,
+    /// Print the result as JSON on standard output.
     #[arg(long, env = "CAPTURE_JSON", value_parser = BoolishValueParser::new())]
     pub json: bool,
 }

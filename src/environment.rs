@@ -6,16 +6,15 @@ use std::io;
 
 use serde::Serialize;
 
+use crate::analyse::facts::SharedEnviron;
+use crate::bundle::facts::{CONFIG, FINGERPRINT, VARIABLES};
 use crate::bundle::work::{CLEAN, Work};
 use crate::collect::fingerprint::Fingerprint;
 use crate::collect::{Cleaner, Collected, Gap};
 use crate::redact::{Clean, EnvVar, Raw, Redactor, Sources};
 
-/// The bundle's files.
-const FINGERPRINT: &str = "environment/fingerprint.json";
+/// For people; the packages stand in the fingerprint as well.
 const PACKAGES: &str = "environment/packages.txt";
-const ENV: &str = "environment/env.json";
-const CONFIG: &str = "environment/config.redacted.yaml";
 
 /// What this program was itself started with. In a container that is what LiteLLM was started with.
 #[derive(Debug, Default)]
@@ -51,7 +50,7 @@ pub fn store(work: &Work, redactor: &mut Redactor, collected: &Collected, gaps: 
     let fingerprint = collected.fingerprint.map(&mut ForFile { redactor, file: FINGERPRINT });
     write(work, FINGERPRINT, &pretty(&fingerprint)?)?;
     write(work, PACKAGES, packages(&fingerprint).as_bytes())?;
-    write(work, ENV, &pretty(&environments(redactor, collected))?)?;
+    write(work, VARIABLES, &pretty(&environments(redactor, collected))?)?;
     if let Some(config) = &collected.config {
         match redactor.config(CONFIG, &config.text) {
             Ok(yaml) => write(work, CONFIG, yaml.as_str().as_bytes())?,
@@ -77,18 +76,10 @@ fn packages(fingerprint: &Fingerprint<Clean>) -> String {
     text
 }
 
-/// Processes that were started with the same environment share an entry.
-#[derive(Debug, Serialize)]
-struct SharedEnviron {
-    pids: Vec<i32>,
-    /// Name to value, or to `set` where the value is withheld.
-    variables: BTreeMap<String, String>,
-}
-
 fn environments(redactor: &mut Redactor, collected: &Collected) -> Vec<SharedEnviron> {
     let mut shared: Vec<SharedEnviron> = Vec::new();
     for environ in &collected.environs {
-        let clean: Vec<EnvVar> = redactor.environ(ENV, &environ.vars);
+        let clean: Vec<EnvVar> = redactor.environ(VARIABLES, &environ.vars);
         let variables: BTreeMap<String, String> =
             EnvVar::table(&clean).into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         match shared.iter_mut().find(|entry| entry.variables == variables) {

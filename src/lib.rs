@@ -26,6 +26,7 @@
 
 pub mod analyse;
 pub mod assemble;
+pub mod baseline;
 pub mod begin;
 pub mod bundle;
 pub mod cli;
@@ -38,9 +39,11 @@ pub mod notice;
 pub mod observe;
 pub mod os;
 pub mod plan;
+pub mod products;
 pub mod publish;
 pub mod redact;
 pub mod render;
+pub mod review;
 pub mod run;
 pub mod sample;
 pub mod series;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use crate::cli::{CaptureArgs, InspectArgs, OutputArgs, PackArgs};
+use crate::analyse::classify::Class;
+use crate::cli::{CaptureArgs, ClassArg, DiffArgs, InspectArgs, OutputArgs, PackArgs, ReportArgs, ReporterArgs};
 use crate::error::Failure;
 use crate::notice::Loudness;
 use crate::sample::governor::Budget;
@@ -31,8 +32,59 @@ pub struct CapturePlan {
     pub py_spy: Option<PathBuf>,
     /// The config file named.
     pub config: Option<PathBuf>,
+    /// What to read beside the stacks.
+    pub observe: ObservePlan,
+    /// The bundle to hold it against.
+    pub baseline: Option<PathBuf>,
+    /// What the reporter knows.
+    pub reporter: ReporterPlan,
     /// Where the result goes.
     pub output: OutputPlan,
+}
+
+/// What to read beside the stacks.
+#[derive(Debug, Clone)]
+pub struct ObservePlan {
+    /// Where LiteLLM answers, if named.
+    pub litellm_url: Option<String>,
+    /// The variable that holds a key.
+    pub litellm_key_env: String,
+    /// Where its log is.
+    pub log: LogSource,
+}
+
+/// Where LiteLLM's log is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogSource {
+    /// Wherever its processes write.
+    Found,
+    /// In this file.
+    File(PathBuf),
+    /// On our own standard input.
+    Stdin,
+}
+
+/// What the reporter knows.
+#[derive(Debug, Clone, Default)]
+pub struct ReporterPlan {
+    /// How the reporter would classify it.
+    pub classification: Option<Class>,
+    /// A text file with steps.
+    pub repro_steps: Option<PathBuf>,
+    /// A sample of requests.
+    pub requests: Option<PathBuf>,
+    /// What is kept of that sample.
+    pub content: RequestContent,
+}
+
+/// What is kept of the reporter's sample of requests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RequestContent {
+    /// Shapes.
+    #[default]
+    Withheld,
+    /// Shapes, and the content without secrets.
+    Kept,
 }
 
 /// Where the result goes and how it is told.
@@ -108,6 +160,30 @@ pub struct InspectPlan {
     pub result: ResultForm,
 }
 
+/// A bundle to be judged and drawn again.
+#[derive(Debug, Clone)]
+pub struct ReportPlan {
+    /// The bundle.
+    pub bundle: PathBuf,
+    /// The folder that gets a folder named after the bundle.
+    pub output: PathBuf,
+    /// In which form.
+    pub result: ResultForm,
+}
+
+/// Two bundles to be held against each other.
+#[derive(Debug, Clone)]
+pub struct DiffPlan {
+    /// The one before.
+    pub before: PathBuf,
+    /// The one after.
+    pub after: PathBuf,
+    /// The folder for files, if any.
+    pub output: Option<PathBuf>,
+    /// In which form.
+    pub result: ResultForm,
+}
+
 impl TryFrom<CaptureArgs> for CapturePlan {
     type Error = Failure;
 
@@ -130,8 +206,22 @@ impl TryFrom<CaptureArgs> for CapturePlan {
             sampling: if args.blocking { Sampling::Blocking } else { Sampling::Nonblocking },
             budget: Budget::of_one_core(percent("--max-overhead", &args.max_overhead)? / 100.0),
         };
-        let output = OutputPlan::try_from(args.output)?;
-        Ok(Self { pids: args.pid, only: args.only, orders, py_spy: args.py_spy, config: args.config, output })
+        let log = match args.log {
+            None => LogSource::Found,
+            Some(path) if path == Path::new("-") => LogSource::Stdin,
+            Some(path) => LogSource::File(path),
+        };
+        Ok(Self {
+            pids: args.pid,
+            only: args.only,
+            orders,
+            py_spy: args.py_spy,
+            config: args.config,
+            observe: ObservePlan { litellm_url: args.litellm_url, litellm_key_env: args.litellm_key_env, log },
+            baseline: args.baseline,
+            reporter: ReporterPlan::from(args.reporter),
+            output: OutputPlan::try_from(args.output)?,
+        })
     }
 }
 
@@ -156,8 +246,7 @@ impl TryFrom<OutputArgs> for OutputPlan {
             (_, true) => Loudness::Verbose,
             _ => Loudness::Normal,
         };
-        let result = if args.json { ResultForm::Json } else { ResultForm::Path };
-        Ok(Self { destination, result, loudness })
+        Ok(Self { destination, result: form(args.json), loudness })
     }
 }
 
@@ -171,9 +260,47 @@ impl TryFrom<PackArgs> for PackPlan {
 
 impl From<InspectArgs> for InspectPlan {
     fn from(args: InspectArgs) -> Self {
-        let result = if args.json { ResultForm::Json } else { ResultForm::Path };
-        Self { bundle: args.bundle, verify: args.verify, result }
+        Self { bundle: args.bundle, verify: args.verify, result: form(args.json) }
     }
+}
+
+impl From<ReporterArgs> for ReporterPlan {
+    fn from(args: ReporterArgs) -> Self {
+        Self {
+            classification: args.classification.map(Class::from),
+            repro_steps: args.repro_steps,
+            requests: args.requests,
+            content: if args.include_prompts { RequestContent::Kept } else { RequestContent::Withheld },
+        }
+    }
+}
+
+impl From<ClassArg> for Class {
+    fn from(class: ClassArg) -> Self {
+        match class {
+            ClassArg::RpsDriven => Self::ScalesWithTraffic,
+            ClassArg::WithoutTraffic => Self::WithoutTraffic,
+            ClassArg::AfterUpgrade => Self::AfterUpgrade,
+        }
+    }
+}
+
+impl From<ReportArgs> for ReportPlan {
+    fn from(args: ReportArgs) -> Self {
+        let beside = || Destination::File(args.bundle.clone()).work_parent();
+        let output = args.output.unwrap_or_else(beside);
+        Self { output, result: form(args.json), bundle: args.bundle }
+    }
+}
+
+impl From<DiffArgs> for DiffPlan {
+    fn from(args: DiffArgs) -> Self {
+        Self { before: args.before, after: args.after, output: args.output, result: form(args.json) }
+    }
+}
+
+fn form(json: bool) -> ResultForm {
+    if json { ResultForm::Json } else { ResultForm::Path }
 }
 
 fn destination(path: &Path) -> Destination {

@@ -46,7 +46,7 @@ pub struct Goal<'a> {
 
 /// How complete a bundle is, as an exit code.
 pub fn exit_code(assembled: &Assembled, interrupt: Option<Interrupt>) -> u8 {
-    match (interrupt, assembled.verdict.quality.grade, assembled.manifest.status) {
+    match (interrupt, assembled.verdict.quality.grade, assembled.facts.manifest.status) {
         (Some(interrupt), ..) => interrupt.exit_code(),
         (None, Grade::Unusable, _) if assembled.verdict.quality.stacks == 0 => exit::NOTHING_SAMPLED,
         (None, _, Status::Complete) => exit::COMPLETE,
@@ -60,7 +60,7 @@ pub fn finish(mut assembled: Assembled, gate: &Gate, work: Work, goal: &Goal<'_>
         return Err(Failure::SecretInBundle { hit, kept: work.dir().to_owned() });
     }
     let tarball = seal_and_pack(&mut assembled)?;
-    let name = format!("{}.tar.gz", assembled.manifest.name);
+    let name = format!("{}.tar.gz", assembled.facts.manifest.name);
     let target = match &goal.output.destination {
         Destination::Stdout => None,
         Destination::Folder(folder) => Some(folder.join(name)),
@@ -77,7 +77,11 @@ pub fn finish(mut assembled: Assembled, gate: &Gate, work: Work, goal: &Goal<'_>
     if let Err(error) = work.remove() {
         goal.notices.warn(format!("the work folder could not be removed: {error}"));
     }
-    for line in summary::lines(&assembled.manifest, &assembled.verdict, &assembled.versions) {
+    for line in summary::lines(
+        &assembled.manifest,
+        &assembled.verdict,
+        &summary::versions(assembled.facts.fingerprint.as_ref()),
+    ) {
         goal.notices.say(line);
     }
     let place = target.as_ref().map_or_else(|| goal.output.destination.describe(), |path| path.display().to_string());
@@ -105,8 +109,8 @@ fn seal_and_pack(assembled: &mut Assembled) -> Result<Vec<u8>, Failure> {
     let time = jiff::Timestamp::now().as_second().unsigned_abs();
     loop {
         assembled.seal()?;
-        let tarball = pack(&assembled.manifest.name, &mut assembled.artifacts, time).context("the tarball")?;
-        if tarball.len() <= LARGEST_BYTES || !assembled.shed() {
+        let tarball = pack(&assembled.facts.manifest.name, &mut assembled.artifacts, time).context("the tarball")?;
+        if tarball.len() <= LARGEST_BYTES || !assembled.shed().context("a smaller bundle")? {
             return Ok(tarball);
         }
     }

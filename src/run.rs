@@ -8,8 +8,9 @@ use std::time::Duration;
 use anyhow::Context;
 
 use crate::analyse::Verdict;
-use crate::assemble::{Aside, assemble, versions_in};
+use crate::assemble::{Aside, assemble};
 use crate::begin::{Beginning, open_work_folder};
+use crate::bundle::facts::FINGERPRINT;
 use crate::bundle::manifest::{Manifest, Status};
 use crate::bundle::open::Bundle;
 use crate::bundle::work::{self, Work};
@@ -18,15 +19,18 @@ use crate::collect::{self, CgroupRoot, CollectOptions, Gap};
 use crate::environment::{self, Own};
 use crate::error::{Failure, Kept, exit};
 use crate::notice::Notices;
+use crate::observe::{Epoch, Roster};
 use crate::os::clock::monotonic_us;
 use crate::os::proc::Procfs;
 use crate::os::signals::{Interrupt, Interrupts};
-use crate::plan::{CapturePlan, InspectPlan, PackPlan, ResultForm};
+use crate::plan::{CapturePlan, DiffPlan, InspectPlan, PackPlan, ReportPlan, ResultForm};
+use crate::products::SUMMARY;
 use crate::publish::{Goal, Report, exit_code, finish, output_failure, say_result};
 use crate::redact::{Gate, Raw};
 use crate::render::summary;
+use crate::review;
 use crate::sample::record::Recorder;
-use crate::sample::session::{End, Ended, Session};
+use crate::sample::session::{End, Ended, Session, Subject};
 use crate::target::{choose_proxy, find_py_spy, named_workers, refused_failure, require_permission};
 
 /// Collecting reads a few hundred small files; a network file system that hangs must not hold up the stacks.
@@ -41,6 +45,9 @@ pub fn run(cli: Cli, arguments: Vec<OsString>) -> Result<u8, Failure> {
         None => capture(&CapturePlan::try_from(cli.capture)?, &own(arguments)),
         Some(Command::Pack(args)) => pack(&PackPlan::try_from(args)?, &own(arguments)),
         Some(Command::Inspect(args)) => inspect(&InspectPlan::from(args)),
+        Some(Command::Report(args)) => review::report(&ReportPlan::from(args)),
+        Some(Command::Ticket(args)) => review::ticket(&args.bundle),
+        Some(Command::Diff(args)) => review::diff(&DiffPlan::from(args)),
     }
 }
 
@@ -51,18 +58,29 @@ fn capture(plan: &CapturePlan, own: &Own) -> Result<u8, Failure> {
     let proxy = choose_proxy(&procfs, plan, &notices)?;
     require_permission(&procfs, &proxy)?;
     let py_spy = find_py_spy(&procfs, plan.py_spy.as_deref(), &proxy, &notices)?;
+    let baseline = plan.baseline.as_deref().map(Bundle::open).transpose()?;
+    let epoch = Epoch::now();
 
     let options = CollectOptions { config: plan.config.as_deref(), deadline: COLLECT_DEADLINE };
     let collected = collect::collect(&procfs, &CgroupRoot::default(), &proxy, &options);
     let mut redactor = environment::redactor_for(&collected, own);
-    let beginning =
-        Beginning { plan, proxy: &proxy, py_spy: &py_spy, collected: &collected, arguments: &own.arguments };
+    let beginning = Beginning {
+        plan,
+        proxy: &proxy,
+        py_spy: &py_spy,
+        collected: &collected,
+        arguments: &own.arguments,
+        epoch,
+        baseline: baseline.as_ref(),
+    };
     let work = open_work_folder(&beginning, &mut redactor)?;
     notices.detail(format!("work folder: {}", work.dir().display()));
 
     notices.say(format!("sampling {} for {} s", named_workers(&proxy), plan.orders.duration.as_secs_f64()));
     let recorder = Recorder::new(&work, redactor.gate(), &notices);
-    let ended = Session::new(&plan.orders, &py_spy, &proxy, recorder).run(&interrupts);
+    let roster = Roster::default();
+    let subject = Subject { orders: &plan.orders, py_spy: &py_spy, proxy: &proxy, epoch, roster };
+    let ended = Session::new(subject, recorder).run(&interrupts);
     if let (Some(refused), None) = (&ended.refused, interrupts.requested()) {
         let _ = work.remove();
         return Err(refused_failure(&procfs, refused));
@@ -99,7 +117,7 @@ fn pack(plan: &PackPlan, own: &Own) -> Result<u8, Failure> {
 fn inspect(plan: &InspectPlan) -> Result<u8, Failure> {
     let bundle = Bundle::open(&plan.bundle)?;
     let verified = if plan.verify { Some(bundle.verify(&plan.bundle)?) } else { None };
-    let verdict = bundle.file("summary.json").map(serde_json::from_slice::<Verdict>).transpose();
+    let verdict = bundle.file(SUMMARY).map(serde_json::from_slice::<Verdict>).transpose();
     let verdict = verdict.ok().flatten();
     let text = match plan.result {
         ResultForm::Json => {
@@ -107,7 +125,8 @@ fn inspect(plan: &InspectPlan) -> Result<u8, Failure> {
             serde_json::to_string_pretty(&report).context("JSON")?
         }
         ResultForm::Path => {
-            let versions = versions_in(bundle.file("environment/fingerprint.json"));
+            let fingerprint = bundle.file(FINGERPRINT).and_then(|bytes| serde_json::from_slice(bytes).ok());
+            let versions = summary::versions(fingerprint.as_ref());
             let mut lines = vec![format!("{} ({})", bundle.manifest.name, bundle.manifest.started_utc)];
             match &verdict {
                 Some(verdict) => lines.extend(summary::lines(&bundle.manifest, verdict, &versions)),

@@ -43,6 +43,14 @@ pub struct Evidence {
     pub reporter: Reporter,
 }
 
+impl Evidence {
+    /// Time zero in UTC; in bundles of format 1.0 to the second.
+    pub fn epoch(&self) -> Timestamp {
+        let by_second = || self.started_utc.parse().unwrap_or(Timestamp::UNIX_EPOCH);
+        self.epoch_utc.unwrap_or_else(by_second)
+    }
+}
+
 /// One worker over the time in which its clocks were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerCpu {

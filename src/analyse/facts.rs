@@ -62,8 +62,7 @@ pub struct Logs {
 impl Facts {
     /// Time zero in UTC.
     pub fn epoch(&self) -> Timestamp {
-        let by_second = || self.evidence.started_utc.parse().unwrap_or(Timestamp::UNIX_EPOCH);
-        self.evidence.epoch_utc.unwrap_or_else(by_second)
+        self.evidence.epoch()
     }
 
     /// Beginning and end of what was sampled, in microseconds since time zero.

@@ -9,6 +9,7 @@ use std::path::Path;
 use flate2::{Compression, GzBuilder};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 
@@ -30,6 +31,13 @@ impl Artifact {
     /// A file.
     pub fn new(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
         Self { name: name.into(), bytes: bytes.into() }
+    }
+
+    /// A file of JSON, to be read by people too.
+    pub fn json(name: &str, value: &impl Serialize) -> serde_json::Result<Self> {
+        let mut bytes = serde_json::to_vec_pretty(value)?;
+        bytes.push(b'\n');
+        Ok(Self::new(name, bytes))
     }
 
     /// Its line in the manifest.

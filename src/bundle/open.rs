@@ -2,7 +2,6 @@
 //!
 //! A tarball comes from somebody else, so nothing is written to disk, odd paths are refused and sizes are bounded.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Component, Path};
@@ -12,6 +11,7 @@ use serde::Deserialize;
 use tar::Archive;
 
 use crate::bundle::archive::sha256;
+use crate::bundle::facts::Files;
 use crate::bundle::manifest::{Format, Manifest};
 use crate::error::Failure;
 
@@ -23,7 +23,7 @@ const LARGEST_CONTENT_BYTES: u64 = 1_000_000_000;
 pub struct Bundle {
     /// What it says of itself.
     pub manifest: Manifest,
-    files: BTreeMap<String, Vec<u8>>,
+    files: Files,
 }
 
 /// What every manifest begins with.
@@ -64,6 +64,11 @@ impl Bundle {
         self.files.get(name).map(Vec::as_slice)
     }
 
+    /// All files.
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
     /// Compares every file with the manifest.
     ///
     /// # Errors
@@ -88,8 +93,8 @@ impl Bundle {
     }
 }
 
-fn unpack(input: impl Read, limit_bytes: u64) -> io::Result<BTreeMap<String, Vec<u8>>> {
-    let mut files = BTreeMap::new();
+fn unpack(input: impl Read, limit_bytes: u64) -> io::Result<Files> {
+    let mut files = Files::new();
     let mut total = 0;
     for entry in Archive::new(GzDecoder::new(input)).entries()? {
         let entry = entry?;

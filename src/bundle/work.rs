@@ -26,6 +26,8 @@ pub const SEGMENTS: &str = "segments.jsonl";
 pub const EVENTS: &str = "events.jsonl";
 /// Slices that ended, see [`Slice`](crate::sample::Slice).
 pub const SLICES: &str = "slices.jsonl";
+/// What is known when it begins, see [`Begun`](crate::begin::Begun).
+pub const BEGUN: &str = "begun.json";
 /// Rows of the tables, see [`Reading`](crate::series::Reading).
 pub const READINGS: &str = "readings.jsonl";
 /// Tallies of requests, see [`Tally`](crate::traffic::Tally).

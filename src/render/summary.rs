@@ -4,6 +4,7 @@ use crate::analyse::functions::Function;
 use crate::analyse::verdict::{Cpu, Verdict};
 use crate::bundle::manifest::{Manifest, Status};
 use crate::collect::Weight;
+use crate::collect::fingerprint::Fingerprint;
 use crate::redact::Clean;
 
 /// Functions named in the summary.
@@ -63,11 +64,13 @@ pub fn is_idle(verdict: &Verdict) -> bool {
 }
 
 /// `LiteLLM 1.106.2, Python 3.11.7`.
-pub fn versions(litellm: Option<&Clean>, python: Option<&Clean>) -> String {
+pub fn versions(fingerprint: Option<&Fingerprint<Clean>>) -> String {
     let name = |name: &str, version: Option<&Clean>| match version {
         Some(version) => format!("{name} {version}"),
         None => format!("{name} of unknown version"),
     };
+    let litellm = fingerprint.and_then(|print| print.litellm.version.as_ref());
+    let python = fingerprint.and_then(|print| print.python.version.as_ref());
     format!("{}, {}", name("LiteLLM", litellm), name("Python", python))
 }
 

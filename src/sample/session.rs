@@ -10,6 +10,7 @@ use nix::sys::time::TimeSpec;
 use procfs::process::ProcState;
 
 use crate::discover::{Follower, Proxy};
+use crate::observe::{Epoch, Roster};
 use crate::os::clock::monotonic_us;
 use crate::os::proc::{ProcessId, Procfs};
 use crate::os::signals::{Interrupt, Interrupts};
@@ -78,7 +79,8 @@ pub struct Session<'a> {
     recorder: Recorder<'a>,
     follower: Follower,
     procfs: Procfs,
-    epoch_us: u64,
+    epoch: Epoch,
+    roster: Roster,
     readings: Readings,
 }
 
@@ -90,18 +92,34 @@ struct Readings {
     last_us: u64,
 }
 
+/// What a session works on.
+#[derive(Debug, Clone)]
+pub struct Subject<'a> {
+    /// How to sample.
+    pub orders: &'a Orders,
+    /// With what.
+    pub py_spy: &'a PySpy,
+    /// Whose workers.
+    pub proxy: &'a Proxy,
+    /// Time zero.
+    pub epoch: Epoch,
+    /// Where the workers of the moment are told to those who look at them too.
+    pub roster: Roster,
+}
+
 impl<'a> Session<'a> {
     /// A session that has not begun.
-    pub fn new(orders: &'a Orders, py_spy: &'a PySpy, proxy: &Proxy, recorder: Recorder<'a>) -> Self {
-        let epoch_us = monotonic_us();
+    pub fn new(subject: Subject<'a>, recorder: Recorder<'a>) -> Self {
+        let Subject { orders, py_spy, proxy, epoch, roster } = subject;
         Self {
             orders,
-            samplers: Samplers::new(orders, py_spy, epoch_us),
+            samplers: Samplers::new(orders, py_spy, epoch.monotonic_us),
             clocks: Clocks::new(Procfs::default()),
             recorder,
             follower: Follower::new(Procfs::default(), proxy.clone()),
             procfs: Procfs::default(),
-            epoch_us,
+            epoch,
+            roster,
             readings: Readings::default(),
         }
     }
@@ -245,6 +263,7 @@ impl<'a> Session<'a> {
             let _ = self.clocks.watch(id, now_us);
             self.samplers.add(id, &self.recorder);
         }
+        self.roster.set(self.follower.proxy().workers().map(|worker| worker.id).collect());
         self.samplers.govern(now_us, &mut self.recorder);
     }
 
@@ -287,7 +306,7 @@ impl<'a> Session<'a> {
     }
 
     fn now_us(&self) -> u64 {
-        monotonic_us().saturating_sub(self.epoch_us)
+        self.epoch.elapsed_us()
     }
 }
 

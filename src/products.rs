@@ -1,0 +1,118 @@
+//! What is made of the facts: verdict, ticket, pictures, tables for other tools. The same facts give the same bytes, so
+//! that `capture report` can make all of it again.
+
+use anyhow::Result;
+
+use crate::analyse::{Facts, Verdict};
+use crate::bundle::archive::Artifact;
+use crate::os::proc::ProcessId;
+use crate::render::flamegraph::{Heading, Palette, draw};
+use crate::render::folded::{Detail, fold};
+use crate::render::report::{Picture, Pictures};
+use crate::render::{charts, diff, report, summary, ticket};
+use crate::sample::profile::Sample;
+
+/// The verdict, for machines.
+pub const SUMMARY: &str = "summary.json";
+/// The ticket's text.
+pub const TICKET: &str = "TICKET.md";
+/// The page.
+pub const REPORT: &str = "report.html";
+
+/// Everything that is made of the facts.
+pub fn products(facts: &Facts, verdict: &Verdict) -> Result<Vec<Artifact>> {
+    let mut files = vec![Artifact::json(SUMMARY, verdict)?];
+    files.extend(folded(facts));
+    let flamegraphs = flamegraphs(facts, verdict)?;
+    let charts = charts::draw_all(facts, verdict);
+    files.extend(texts(facts, verdict, &flamegraphs)?);
+    for chart in &charts {
+        files.push(Artifact::new(format!("charts/{}.png", chart.name), charts::png(&chart.svg)?));
+        files.push(Artifact::new(format!("charts/{}.svg", chart.name), chart.svg.as_str()));
+    }
+    files.extend(flamegraphs);
+    Ok(files)
+}
+
+/// The ticket and the page, which tell of the manifest's gaps as well.
+pub fn texts(facts: &Facts, verdict: &Verdict, flamegraphs: &[Artifact]) -> Result<Vec<Artifact>> {
+    let ticket = ticket::ticket(facts, verdict);
+    let charts = charts::draw_all(facts, verdict);
+    let picture = |artifact: &Artifact| Picture {
+        name: artifact.name.clone(),
+        svg: String::from_utf8_lossy(&artifact.bytes).into_owned(),
+    };
+    let pictures =
+        Pictures { charts: &charts, flamegraphs: flamegraphs.iter().map(picture).collect(), ticket: &ticket };
+    let page = report::page(facts, verdict, &pictures);
+    Ok(vec![Artifact::new(REPORT, page), Artifact::new(TICKET, ticket)])
+}
+
+fn folded(facts: &Facts) -> Vec<Artifact> {
+    let profile = &facts.profile;
+    let mut files = vec![Artifact::new("profiles/all.folded", fold(profile, Detail::Lines, |_, _| true))];
+    for worker in &facts.evidence.workers {
+        let name = format!("profiles/worker-{}.folded", name_of(worker.process, facts));
+        files.push(Artifact::new(name, fold(profile, Detail::Lines, |_, process| process == worker.process)));
+    }
+    files
+}
+
+/// The flamegraphs: of all, of each worker, of each slice, and against the baseline where there is one.
+pub fn flamegraphs(facts: &Facts, verdict: &Verdict) -> Result<Vec<Artifact>> {
+    let (profile, evidence) = (&facts.profile, &facts.evidence);
+    let palette = Palette::of(profile);
+    let begin_us = evidence.slices.first().map_or(0, |slice| slice.from_us);
+    let mut files = Vec::new();
+    let mut add = |file: String, title: String, seconds: f64, include: &dyn Fn(&Sample, ProcessId) -> bool| {
+        let chosen = || {
+            let process = |sample: &Sample| profile.threads[sample.thread as usize].process;
+            profile.samples.iter().filter(move |sample| sample.cpu_ns > 0 && include(sample, process(sample)))
+        };
+        let cpu_seconds = chosen().map(|sample| sample.cpu_ns).sum::<u64>() as f64 / 1e9;
+        let cores = if seconds > 0.0 { cpu_seconds / seconds } else { 0.0 };
+        let idle = if cores * 100.0 < summary::IDLE_CORE_PERCENT { "nearly idle: " } else { "" };
+        let subtitle = format!(
+            "{idle}{cpu_seconds:.2} CPU-s in {seconds:.1} s ({:.1} % of a core), {} samples, quality {}",
+            cores * 100.0,
+            chosen().count(),
+            verdict.quality.grade.word(),
+        );
+        let svg = draw(&fold(profile, Detail::Functions, include), &Heading { title, subtitle }, &palette)?;
+        files.push(Artifact::new(file, svg));
+        anyhow::Ok(())
+    };
+    let count = evidence.workers.len();
+    let all = if count == 1 { "CPU time of the worker".to_owned() } else { format!("CPU time of all {count} workers") };
+    add("flamegraphs/all.svg".to_owned(), all, verdict.cpu.wall_seconds, &|_, _| true)?;
+    for worker in &evidence.workers {
+        let seconds = (worker.to_us - worker.from_us) as f64 / 1e6;
+        let name = name_of(worker.process, facts);
+        add(
+            format!("flamegraphs/worker-{name}.svg"),
+            format!("CPU time of worker {}", worker.process.pid),
+            seconds,
+            &|_, process| process == worker.process,
+        )?;
+    }
+    for (index, slice) in evidence.slices.iter().enumerate() {
+        let from_to = [slice.from_us, slice.to_us].map(|us| us.saturating_sub(begin_us) as f64 / 1e6);
+        add(
+            format!("flamegraphs/slice-{:03}.svg", index + 1),
+            format!("CPU time from {:.0} s to {:.0} s", from_to[0], from_to[1]),
+            from_to[1] - from_to[0],
+            &|sample, _| (slice.from_us..slice.to_us).contains(&sample.at_us),
+        )?;
+    }
+    if let (Some(baseline), Some(comparison)) = (&facts.baseline, &verdict.comparison) {
+        let svg = diff::flamegraph(baseline, facts, comparison.per)?;
+        files.push(Artifact::new("flamegraphs/spike-minus-baseline.svg", svg));
+    }
+    Ok(files)
+}
+
+/// The pid; with the start time where a pid was used twice.
+fn name_of(process: ProcessId, facts: &Facts) -> String {
+    let twice = facts.evidence.workers.iter().filter(|worker| worker.process.pid == process.pid).count() > 1;
+    if twice { format!("{}-{}", process.pid, process.start_ticks) } else { process.pid.to_string() }
+}
