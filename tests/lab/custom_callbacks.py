@@ -1,12 +1,13 @@
 """A LiteLLM callback with a deliberate fault: it burns CPU on the event loop after every request."""
 
 import hashlib
+import os
 import time
 from typing import Any
 
 from litellm.integrations.custom_logger import CustomLogger
 
-CPU_SECONDS = 0.2
+CPU_SECONDS = float(os.environ.get("LAB_CPU_SECONDS", "0.2"))
 
 
 class BurnCPU(CustomLogger):

@@ -29,6 +29,8 @@ ROOT = HERE.parent.parent
 DIR = Path(os.environ.get("CAPTURE_LAB_DIR", ROOT / "target/lab")).resolve()
 BIN = DIR / "venv/bin"
 PY_SPY = BIN / "py-spy"
+# The release that everything runs against, and one before it to be upgraded from.
+RELEASES = {"current": BIN, "older": DIR / "venv-older/bin"}
 
 SERVER_ARGS = {"uvicorn": [], "gunicorn": ["--run_gunicorn"], "granian": ["--run_granian"]}
 # What each server logs once per worker that serves. One answer to a probe would tell of one worker only.
@@ -39,8 +41,8 @@ SERVES = {
 }
 BOOT_SECONDS = 240
 STOP_SECONDS = 5
-MOCK_CHARACTERS_PER_CHUNK = 3
-LONG_ANSWER = "lorem ipsum dolor sit amet " * 400
+LONG_ANSWER = "lorem ipsum dolor sit amet " * 400  # three characters make a chunk
+ANSWER = "lorem ipsum dolor sit amet " * 12
 
 
 class BootError(Exception):
@@ -55,8 +57,11 @@ class LiteLLM:
         server: str = "uvicorn",
         arguments: Sequence[str] = (),
         variables: dict[str, str] | None = None,
+        release: str = "current",
+        silent: bool = False,
     ) -> None:
-        """`config` names one of the files here, or is a path; `arguments` and `variables` are LiteLLM's own."""
+        """`config` names one of the files here, or is a path; `arguments` and `variables` are LiteLLM's own. A silent one
+        writes no log."""
         if not BIN.is_dir():
             raise BootError(f"no lab in {DIR}: run scripts/lab-setup")
         self.workers = workers
@@ -68,9 +73,10 @@ class LiteLLM:
         self.tmp = Path(tempfile.mkdtemp(prefix="capture-lab-"))
         self.log = self.tmp / "litellm.log"
         config = config if isinstance(config, Path) else HERE / f"{config}.yaml"
-        command = [BIN / "litellm", "--config", config, "--host", "127.0.0.1", "--port", self.port]
+        self.silent = silent
+        command = [RELEASES[release] / "litellm", "--config", config, "--host", "127.0.0.1", "--port", self.port]
         command += ["--num_workers", workers, *SERVER_ARGS[server], *arguments]
-        with self.log.open("wb") as log:
+        with Path(os.devnull if silent else self.log).open("wb") as log:
             self.process = subprocess.Popen(
                 [str(argument) for argument in command],
                 env=self.environment(),
@@ -85,6 +91,7 @@ class LiteLLM:
         return inherited | self.variables | {
             "LITELLM_MASTER_KEY": self.key,
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # the other one is downloaded
+            "LAB_ANSWER": ANSWER,
             "LAB_LONG_ANSWER": LONG_ANSWER,
             "PYTHONUNBUFFERED": "1",
             "TMPDIR": str(self.tmp),  # holds the metrics of all workers; two proxies in one folder would mix them
@@ -115,7 +122,8 @@ class LiteLLM:
             time.sleep(0.2)
 
     def started(self) -> bool:
-        return self.log.read_bytes().count(self.serves) >= self.workers
+        # Without a log there is only the probe, which tells of one worker.
+        return self.silent or self.log.read_bytes().count(self.serves) >= self.workers
 
     def alive(self) -> bool:
         try:
@@ -133,7 +141,7 @@ class LiteLLM:
         return Load(self, arguments)
 
     def log_tail(self) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])
+        return "it is silent" if self.silent else "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])
 
     def stop(self) -> None:
         """Ends the whole group. Politely first, so that the workers can be gone before their supervisor."""
@@ -210,14 +218,14 @@ def exit_on_signals() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Runs a LiteLLM on mock models until standard input ends.")
-    parser.add_argument("--config", choices=["mock", "plain", "netmock"], default="mock")
-    parser.add_argument("--setup", type=Path, help="JSON: {config: path, arguments, variables}, instead of --config")
+    parser.add_argument("--config", choices=["mock", "plain", "netmock", "background", "bare"], default="mock")
+    parser.add_argument("--setup", type=Path, help="JSON: {config, arguments, variables, release, silent}, over --config")
     parser.add_argument("--server", choices=sorted(SERVER_ARGS), default="uvicorn")
     parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args()
     exit_on_signals()
     setup = json.loads(arguments.setup.read_text()) if arguments.setup else {}
-    config = Path(setup.pop("config")) if setup else arguments.config
+    config = Path(setup.pop("config")) if "config" in setup else arguments.config
     with LiteLLM(config, arguments.workers, arguments.server, **setup) as proxy:
         facts = {
             "pid": proxy.pid,

@@ -3,9 +3,11 @@
 
     LITELLM_MASTER_KEY=... tests/lab/load.py --url http://127.0.0.1:4000 --case burn --duration 20
     ... --case burn --duration 40 --spike 10:20    one connection at a trickle, all of them from second 10 to 30
+    ... --case plain --rps 12                      as many a second, evenly, however long the answers take
 
-A case names what gets hot: burn (the callback of mock.yaml), stream (thousands of chunks), tokens (a prompt of 900 kB),
-metadata (60,000 entries to copy), plain (nothing in particular). It talks to this machine only.
+A case names what gets hot: burn (the callback of mock.yaml), stream (thousands of chunks), answer (a stream of a hundred
+chunks), tokens (a prompt of 900 kB), metadata (60,000 entries to copy), plain (nothing in particular). It talks to this
+machine only.
 """
 
 import argparse
@@ -41,6 +43,7 @@ CASES: dict[str, Callable[[], dict[str, Any]]] = {
     "burn": lambda: chat("mock-gpt", question()),
     "plain": lambda: chat("mock-gpt", question()),
     "stream": lambda: chat("mock-long", question(), stream=True, cache={"no-cache": True}),
+    "answer": lambda: chat("mock-answer", question(), stream=True, cache={"no-cache": True}),
     "tokens": lambda: chat("mock-gpt", "lorem ipsum dolor sit amet " * 33_000, stream=True, cache={"no-cache": True}),
     "metadata": lambda: chat("mock-gpt", question(), metadata={f"key-{n}": str(n) for n in range(60_000)}),
 }
@@ -62,9 +65,13 @@ class Tally:
             self.errors[why] = self.errors.get(why, 0) + 1
 
     def may_start(self, limit: int) -> bool:
+        return not limit or self.start() <= limit
+
+    def start(self) -> int:
+        """The number of the request that is about to be sent, from 1."""
         with self.lock:
             self.started += 1
-            return not limit or self.started <= limit
+            return self.started
 
     def summary(self, seconds: float) -> dict[str, Any]:
         latencies = sorted(self.milliseconds)
@@ -109,7 +116,12 @@ class Load:
                 time.sleep(TRICKLE_SECONDS if number == 0 else 0.1)
                 if number:
                     continue
-            if not self.tally.may_start(self.options.requests):
+            if self.options.rps:
+                due = self.begin + self.tally.start() / self.options.rps
+                if due > self.end:
+                    return
+                time.sleep(max(0.0, due - time.monotonic()))
+            elif not self.tally.may_start(self.options.requests):
                 return
             if connection and sent % REQUESTS_PER_CONNECTION == 0:
                 connection.close()
@@ -158,6 +170,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--duration", type=float, default=20, help="seconds")
     parser.add_argument("--requests", type=int, default=0, help="stop after so many; 0 is no limit")
+    parser.add_argument("--rps", type=float, help="requests a second, at most as many at a time as there are connections")
     parser.add_argument("--spike", type=span, metavar="START:DURATION", help="seconds; a trickle outside of it")
     options = parser.parse_args(arguments)
     url = urlsplit(options.url)

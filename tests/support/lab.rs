@@ -3,15 +3,15 @@
 use std::{
     collections::BTreeMap,
     env,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::{Capture, bundle::Stacks, repository};
+use super::{Capture, Output, bundle::Stacks, repository};
 
 /// One test at a time: each loads all cores of a small machine, and a test may need to be alone with its LiteLLM.
 static TURN: Mutex<()> = Mutex::new(());
@@ -42,6 +42,12 @@ impl Lab {
     /// A capture of something that is no LiteLLM.
     pub fn plain_capture(&self) -> Capture {
         Capture::new().arg("--py-spy").arg(self.py_spy())
+    }
+
+    /// Any other command of `capture`.
+    #[track_caller]
+    pub fn plain_command(&self, arguments: &[&str]) -> Output {
+        arguments.iter().fold(Capture::new(), |capture, argument| capture.arg(argument)).run()
     }
 
     /// A program that knows its own CPU by function.
@@ -76,10 +82,20 @@ impl Lab {
         self.keep(workers, &["--server", server.name(), "--config", config.name()])
     }
 
-    /// A LiteLLM of a test's own: a JSON file with the `config`'s path, and LiteLLM's `arguments` and `variables`.
+    /// A LiteLLM of a test's own: a JSON file with the `config`'s path, LiteLLM's `arguments` and `variables`, the
+    /// `release` and whether it is `silent`.
     #[track_caller]
     pub fn litellm_set_up(&self, workers: usize, setup: &Path) -> LiteLlm {
         self.keep(workers, &["--setup", setup.to_str().expect("a path in UTF-8")])
+    }
+
+    /// A LiteLLM started in a certain way.
+    #[track_caller]
+    pub fn litellm_with(&self, workers: usize, config: Config, setup: &Setup) -> LiteLlm {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("setup.json");
+        std::fs::write(&path, serde_json::to_vec(setup).expect("JSON")).expect("a file");
+        self.keep(workers, &["--config", config.name(), "--setup", path.to_str().expect("a path in UTF-8")])
     }
 
     #[track_caller]
@@ -125,6 +141,10 @@ pub enum Config {
     Burn,
     /// With nothing wrong.
     Plain,
+    /// With a module that burns CPU in a thread of one worker when it is told to.
+    Background,
+    /// With the callback that burns CPU, and without metrics.
+    Bare,
 }
 
 impl Config {
@@ -132,8 +152,22 @@ impl Config {
         match self {
             Self::Burn => "mock",
             Self::Plain => "plain",
+            Self::Background => "background",
+            Self::Bare => "bare",
         }
     }
+}
+
+/// How a LiteLLM is started, beside its configuration.
+#[derive(Clone, Default, Serialize)]
+pub struct Setup {
+    /// Variables of its environment.
+    pub variables: BTreeMap<&'static str, String>,
+    /// `current` or `older`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release: Option<&'static str>,
+    /// Whether it writes no log.
+    pub silent: bool,
 }
 
 /// A LiteLLM whose workers all serve. `lab.py` keeps it and ends it when its standard input ends, which it does when
@@ -149,6 +183,7 @@ struct Facts {
     workers: Vec<i32>,
     url: String,
     key: String,
+    log: PathBuf,
 }
 
 impl LiteLlm {
@@ -161,16 +196,46 @@ impl LiteLlm {
         &self.facts.workers
     }
 
+    /// Requests, as fast as they are answered, until the load is dropped.
     pub fn load(&self, case: Case, connections: usize) -> Load {
+        self.drive(case, &["--connections", &connections.to_string(), "--duration", "300"])
+    }
+
+    /// Requests at an even rate, until the load is dropped.
+    pub fn steady_load(&self, case: Case, rps: f64) -> Load {
+        self.drive(case, &["--rps", &rps.to_string(), "--duration", "300"])
+    }
+
+    /// Requests at an even rate for a certain time; the load knows what came of them.
+    pub fn measured_load(&self, case: Case, rps: f64, seconds: u32) -> Load {
+        self.drive(case, &["--rps", &rps.to_string(), "--duration", &seconds.to_string()])
+    }
+
+    fn drive(&self, case: Case, arguments: &[&str]) -> Load {
         let generator = Command::new("python3")
             .arg(repository().join("tests/lab/load.py"))
             .args(["--url", &self.facts.url, "--case", case.name()])
-            .args(["--connections", &connections.to_string(), "--duration", "300"])
+            .args(arguments)
             .env("LITELLM_MASTER_KEY", &self.facts.key)
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .spawn()
             .expect("python3 can be started");
         Load { generator }
+    }
+
+    /// Where it answers.
+    pub fn url(&self) -> &str {
+        &self.facts.url
+    }
+
+    /// Its master key.
+    pub fn key(&self) -> &str {
+        &self.facts.key
+    }
+
+    /// The file that it writes its log to.
+    pub fn log(&self) -> &Path {
+        &self.facts.log
     }
 }
 
@@ -187,6 +252,8 @@ pub enum Case {
     Burn,
     /// Every answer is streamed in thousands of chunks.
     Stream,
+    /// Every answer is streamed, and of ordinary length.
+    Answer,
     /// Nothing in particular.
     Plain,
 }
@@ -196,14 +263,35 @@ impl Case {
         match self {
             Self::Burn => "burn",
             Self::Stream => "stream",
+            Self::Answer => "answer",
             Self::Plain => "plain",
         }
     }
 }
 
-/// Requests, as fast as they are answered, until this is dropped.
+/// Requests, until this is dropped.
 pub struct Load {
     generator: Child,
+}
+
+/// What came of a load.
+#[derive(Debug, Deserialize)]
+pub struct LoadResult {
+    pub requests: u64,
+    pub errors: u64,
+    pub rps: f64,
+    pub p50_ms: f64,
+    pub p99_ms: f64,
+}
+
+impl Load {
+    /// Waits for its end.
+    #[track_caller]
+    pub fn result(mut self) -> LoadResult {
+        let mut json = String::new();
+        self.generator.stdout.take().expect("a pipe").read_to_string(&mut json).expect("text");
+        serde_json::from_str(&json).unwrap_or_else(|why| panic!("the load says {json:?}: {why}"))
+    }
 }
 
 impl Drop for Load {
