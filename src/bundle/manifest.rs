@@ -15,7 +15,10 @@ use crate::sample::pyspy::{Found, Sampling};
 ///
 /// - 1.0: manifest, evidence, summary, environment, profiles, flamegraphs, redactions, log. The names `TICKET.md`,
 ///   `report.html`, `charts/`, `series/`, `logs/` and `workload/` are reserved.
-pub const FORMAT: Format = Format { major: 1, minor: 0 };
+/// - 1.1: those names have their files. The evidence gains time zero to the microsecond, the proxy's lifetime, tallies of
+///   requests, findings in logs and what the reporter knows; the summary gains loads, classification, sizing, heat, stall,
+///   owners, changes and the comparison with `baseline/`, which holds the facts of another bundle.
+pub const FORMAT: Format = Format { major: 1, minor: 1 };
 
 /// Version of a stored format: a new minor adds, a new major changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
