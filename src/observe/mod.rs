@@ -3,6 +3,8 @@
 //! Everything here runs on threads of its own, costs next to nothing, has a deadline, and never stands in the way of the
 //! stacks: what cannot be had becomes a gap.
 
+pub mod listen;
+
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
