@@ -4,6 +4,7 @@
 //! stacks: what cannot be had becomes a gap.
 
 pub mod lifetime;
+pub mod listen;
 
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
