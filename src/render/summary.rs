@@ -24,9 +24,12 @@ pub fn lines(manifest: &Manifest, verdict: &Verdict, versions: &str) -> Vec<Stri
         counted(verdict.workers.len(), "worker"),
         status(manifest),
     )];
-    lines.extend(verdict.classification.as_ref().map(|classification| {
-        format!("class     {}: {}", classification.class.words(), classification.sentence)
-    }));
+    lines.extend(
+        verdict
+            .classification
+            .as_ref()
+            .map(|classification| format!("class     {}: {}", classification.class.words(), classification.sentence)),
+    );
     lines.push(cpu_line(&verdict.cpu));
     lines.push(worker_line(verdict));
     let telling = |size: Size| matches!(size, Size::Throttled | Size::Undersized);

@@ -145,6 +145,8 @@ pub enum Config {
     Background,
     /// With the callback that burns CPU, and without metrics.
     Bare,
+    /// With a callback that logs what it should not.
+    Talkative,
 }
 
 impl Config {
@@ -154,6 +156,7 @@ impl Config {
             Self::Plain => "plain",
             Self::Background => "background",
             Self::Bare => "bare",
+            Self::Talkative => "talkative",
         }
     }
 }
