@@ -289,11 +289,6 @@ impl Histogram {
     }
 }
 
-/// stub
-pub fn traffic_rows(_: &[Tally<crate::redact::Clean>]) -> Vec<crate::series::Reading> {
-    Vec::new()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,6 @@
 //! Everything here runs on threads of its own, costs next to nothing, has a deadline, and never stands in the way of the
 //! stacks: what cannot be had becomes a gap.
 
-pub mod lifetime;
 pub mod listen;
 
 use std::path::Path;
