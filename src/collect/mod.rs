@@ -24,11 +24,11 @@ use std::time::{Duration, Instant, SystemTime};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use crate::collect::cgroup::CgroupRoot;
 pub use crate::collect::cleaning::Cleaner;
 use crate::collect::fingerprint::Fingerprint;
 use crate::collect::subject::Subject;
 use crate::discover::{Proxy, Role};
+pub use crate::os::cgroup::CgroupRoot;
 use crate::os::proc::Procfs;
 use crate::redact::Raw;
 

@@ -3,7 +3,15 @@
 //! Everything here runs on threads of its own, costs next to nothing, has a deadline, and never stands in the way of the
 //! stacks: what cannot be had becomes a gap.
 
+mod cgroup;
+mod host;
+mod ledger;
+mod lifetime;
 pub mod listen;
+mod network;
+mod pressure;
+pub mod readings;
+mod worker;
 
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -14,6 +22,8 @@ use serde::Serialize;
 
 use crate::bundle::work::{self, Work};
 use crate::collect::Gap;
+pub use crate::observe::lifetime::lifetime;
+pub use crate::observe::readings::Readings;
 use crate::os::clock::monotonic_us;
 use crate::os::proc::ProcessId;
 use crate::redact::Gate;

@@ -69,6 +69,11 @@ impl Procfs {
         fs::read_link(self.root.join("self/ns/net"))
     }
 
+    /// The path of a file of `/proc` itself.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
     /// A file of `/proc` itself, such as `cpuinfo`.
     pub fn read(&self, name: &str) -> io::Result<String> {
         fs::read_to_string(self.root.join(name))
