@@ -3,17 +3,31 @@
 //! Everything here runs on threads of its own, costs next to nothing, has a deadline, and never stands in the way of the
 //! stacks: what cannot be had becomes a gap.
 
+pub mod door;
+mod exposition;
+mod http;
+pub mod liveliness;
+mod metric_files;
+pub mod metrics;
+mod pace;
+mod reduce;
+mod sample;
+mod scrape;
+pub mod spend;
+mod words;
+
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::bundle::work::{self, Work};
 use crate::collect::Gap;
+use crate::observe::door::{Door, NoDoor};
 use crate::os::clock::monotonic_us;
-use crate::os::proc::ProcessId;
+use crate::os::proc::{ProcessId, Procfs};
 use crate::redact::Gate;
 use crate::series::Reading;
 use crate::traffic::Tally;
@@ -117,4 +131,22 @@ impl Keeper {
             let _ = self.work.append(file, &value);
         }
     }
+}
+
+/// All that the observers of LiteLLM itself need: [`liveliness::watch`] and [`metrics::watch`], each on a thread of its
+/// own until the capture ends, and [`spend::ask`] once.
+#[derive(Debug)]
+pub struct LiteLlm {
+    /// Where it is asked; metric files are read without it.
+    pub door: Result<Door, NoDoor>,
+    /// Where its workers are looked up.
+    pub procfs: Procfs,
+    /// Its workers.
+    pub roster: Roster,
+    /// Time zero.
+    pub epoch: Epoch,
+    /// How long the capture is meant to take.
+    pub duration: Duration,
+    /// Where everything read goes.
+    pub keeper: Arc<Keeper>,
 }
