@@ -210,3 +210,24 @@ fn refusal(status: u16, key: &Key) -> Lost {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::observe::door::Access;
+
+    #[test]
+    fn a_worker_that_says_nothing_is_asked_again_twice() {
+        // The kernel takes the connections, and nobody reads them: so does a blocked event loop.
+        let blocked = TcpListener::bind("127.0.0.1:0").unwrap();
+        let access = Access { listening: vec![blocked.local_addr().unwrap()], ..Access::default() };
+        let door = Door::find(&access).unwrap();
+        let mut scraper = Scraper::new();
+        assert!(matches!(scraper.scrape(&door), Scraped::Missed));
+        assert!(matches!(scraper.scrape(&door), Scraped::Missed));
+        let Scraped::Lost(lost) = scraper.scrape(&door) else { panic!("it was asked a third time in vain") };
+        assert!(lost.why.starts_with("3 scrapes in a row had no answer"), "{}", lost.why);
+    }
+}

@@ -161,6 +161,27 @@ impl LiteLlm {
         &self.facts.workers
     }
 
+    pub fn url(&self) -> &str {
+        &self.facts.url
+    }
+
+    pub fn key(&self) -> &str {
+        &self.facts.key
+    }
+
+    /// Sends so many requests, four at a time, waits for the answers and gives what `load.py` says of them.
+    #[track_caller]
+    pub fn send(&self, case: Case, requests: u32) -> serde_json::Value {
+        let output = Command::new("python3")
+            .arg(repository().join("tests/lab/load.py"))
+            .args(["--url", &self.facts.url, "--case", case.name()])
+            .args(["--connections", "4", "--duration", "300", "--requests", &requests.to_string()])
+            .env("LITELLM_MASTER_KEY", &self.facts.key)
+            .output()
+            .expect("python3 can be started");
+        serde_json::from_slice(&output.stdout).expect("load.py prints a line of JSON")
+    }
+
     pub fn load(&self, case: Case, connections: usize) -> Load {
         let generator = Command::new("python3")
             .arg(repository().join("tests/lab/load.py"))
