@@ -3,6 +3,8 @@
 //! Where a tally comes from is always said, since sources differ in what they count: LiteLLM's own counters, its access
 //! log, or nothing better than the connections that the kernel accepted.
 
+pub mod rows;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

@@ -199,6 +199,19 @@ impl LiteLlm {
         &self.facts.workers
     }
 
+    /// Sends so many requests, four at a time, waits for the answers and gives what `load.py` says of them.
+    #[track_caller]
+    pub fn send(&self, case: Case, requests: u32) -> serde_json::Value {
+        let output = Command::new("python3")
+            .arg(repository().join("tests/lab/load.py"))
+            .args(["--url", &self.facts.url, "--case", case.name()])
+            .args(["--connections", "4", "--duration", "300", "--requests", &requests.to_string()])
+            .env("LITELLM_MASTER_KEY", &self.facts.key)
+            .output()
+            .expect("python3 can be started");
+        serde_json::from_slice(&output.stdout).expect("load.py prints a line of JSON")
+    }
+
     /// Requests, as fast as they are answered, until the load is dropped.
     pub fn load(&self, case: Case, connections: usize) -> Load {
         self.drive(case, &["--connections", &connections.to_string(), "--duration", "300"])
