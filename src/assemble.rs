@@ -29,7 +29,7 @@ use crate::sample::join::{Traced, join};
 use crate::sample::pyspy::Segment;
 use crate::sample::{OwnCost, Sampler, What};
 use crate::series::{Reading, Series};
-use crate::traffic::{Tally, traffic_rows};
+use crate::traffic::Tally;
 use crate::workload::Shape;
 
 /// The first bytes of a compressed file.
@@ -169,8 +169,7 @@ impl Kept<'_> {
         let joined = join(&records, traces.collect());
         let profile = joined.profile.map(|raw| self.redactor.kept_text(SAMPLES, raw));
         let evidence = self.evidence(&records, joined.samplers, aside)?;
-        let mut readings: Vec<Reading> = work.records(work::READINGS)?;
-        readings.extend(traffic_rows(&evidence.tallies));
+        let readings: Vec<Reading> = work.records(work::READINGS)?;
         let mut facts = facts::complete(&files, evidence, profile, Series::gather(readings))?;
         facts.shapes = self.shapes()?;
         facts.manifest.gaps.extend(aside.gaps.iter().cloned());

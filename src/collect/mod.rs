@@ -94,6 +94,15 @@ pub struct Collected {
     pub gaps: Vec<Gap>,
 }
 
+impl Collected {
+    /// A variable that is set in the environment of a supervisor or a worker.
+    pub fn variable(&self, name: &str) -> Option<&Raw> {
+        let variables = self.environs.iter().flat_map(|environ| &environ.vars);
+        let mut set = variables.filter(|(_, value)| !value.expose().trim().is_empty());
+        set.find(|(known, _)| known.expose() == name).map(|(_, value)| value)
+    }
+}
+
 /// The environment that a process was started with.
 #[derive(Debug, Clone)]
 pub struct ProcessEnviron {

@@ -124,6 +124,11 @@ fn ask(door: &Door, begun: Instant) -> Result<Probe, Failure> {
     }
 }
 
+/// The row of a probe that was sent then and has waited for so long without an answer.
+pub fn unanswered(at_us: u64, waiting: Duration) -> Reading {
+    row(at_us, Probe { is_good: false, latency: Some(waiting) })
+}
+
 fn row(at_us: u64, probe: Probe) -> Reading {
     let latency = probe.latency.map(|latency| latency.as_secs_f64());
     let failed = if probe.is_good { 0.0 } else { 1.0 };

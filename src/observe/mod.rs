@@ -4,26 +4,27 @@
 //! stacks: what cannot be had becomes a gap.
 
 mod cgroup;
+pub mod door;
+mod exposition;
 mod host;
+mod http;
 mod ledger;
 mod lifetime;
 pub mod listen;
-mod network;
-mod pressure;
-pub mod readings;
-mod worker;
-pub mod door;
-mod exposition;
-mod http;
 pub mod liveliness;
 mod metric_files;
 pub mod metrics;
+mod network;
+pub mod observers;
 mod pace;
+mod pressure;
+pub mod readings;
 mod reduce;
 mod sample;
 mod scrape;
 pub mod spend;
 mod words;
+mod worker;
 
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -34,9 +35,9 @@ use serde::Serialize;
 
 use crate::bundle::work::{self, Work};
 use crate::collect::Gap;
+use crate::observe::door::{Door, NoDoor};
 pub use crate::observe::lifetime::lifetime;
 pub use crate::observe::readings::Readings;
-use crate::observe::door::{Door, NoDoor};
 use crate::os::clock::monotonic_us;
 use crate::os::proc::{ProcessId, Procfs};
 use crate::redact::Gate;

@@ -108,4 +108,8 @@ pub struct OwnCost {
     pub late_readings: u64,
     /// All readings.
     pub readings: u64,
+    /// CPU time of the threads that read counters and logs and ask LiteLLM, which is part of it; none in bundles of
+    /// format 1.0.
+    #[serde(default)]
+    pub observers_cpu_us: Option<u64>,
 }

@@ -143,6 +143,7 @@ impl<'a> Session<'a> {
             peak_rss_bytes: peak_rss_bytes(),
             late_readings: self.readings.late,
             readings: self.readings.all,
+            observers_cpu_us: None,
         };
         self.stop_samplers();
         let write_fault = self.recorder.fault().map(str::to_owned);

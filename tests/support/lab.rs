@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     env,
     io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -197,6 +198,22 @@ impl LiteLlm {
 
     pub fn workers(&self) -> &[i32] {
         &self.facts.workers
+    }
+
+    /// Asks once for a completion and tells the status of the answer.
+    pub fn ask(&self, model: &str) -> u16 {
+        let address = self.facts.url.strip_prefix("http://").expect("an address of this machine");
+        let body =
+            format!(r#"{{"model": "{model}", "messages": [{{"role": "user", "content": "my words are zq7"}}]}}"#);
+        let mut stream = TcpStream::connect(address).expect("LiteLLM listens");
+        let (key, length) = (&self.facts.key, body.len());
+        let head = format!("POST /v1/chat/completions?a=zq7 HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+        let fields =
+            format!("Authorization: Bearer {key}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n");
+        stream.write_all(format!("{head}{fields}\r\n{body}").as_bytes()).expect("LiteLLM reads");
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer).expect("LiteLLM answers");
+        answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
     }
 
     /// Sends so many requests, four at a time, waits for the answers and gives what `load.py` says of them.
