@@ -9,8 +9,10 @@ mod ledger;
 mod lifetime;
 pub mod listen;
 mod network;
+mod open_files;
 mod pressure;
 pub mod readings;
+mod threads;
 mod worker;
 
 use std::path::Path;

@@ -43,16 +43,16 @@ impl Readings {
         let mut tables = Tables::new(self.procfs.clone(), self.cgroups.clone());
         let mut due = Instant::now();
         loop {
-            self.keep(tables.read(&self.roster.get(), self.epoch.elapsed_us()));
+            self.keep(&tables.read(&self.roster.get(), self.epoch.elapsed_us()));
             due = next(due, Instant::now());
             if stop.wait_until(due) {
-                self.keep(tables.read(&self.roster.get(), self.epoch.elapsed_us()));
+                self.keep(&tables.read(&self.roster.get(), self.epoch.elapsed_us()));
                 return;
             }
         }
     }
 
-    fn keep(&self, round: Round) {
+    fn keep(&self, round: &Round) {
         round.rows.iter().for_each(|row| self.keeper.reading(row));
         round.gaps.iter().for_each(|gap| self.keeper.gap(gap));
     }
