@@ -1,7 +1,7 @@
 //! The kernel's counters once a second: of each worker, their cgroup, the machine and their network.
 //!
-//! [`Readings`] keeps the time, [`Tables`] reads. What each table holds is told by [`worker`](super::worker),
-//! [`cgroup`](super::cgroup), [`host`](super::host) and [`network`](super::network).
+//! [`Readings`] keeps the time, [`Tables`] reads. What each table holds is told by `worker`,
+//! `cgroup`, `host` and `network`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
