@@ -569,9 +569,9 @@ mod real {
         let grown = |name| worker.growth(name, 0, u64::MAX).expect("rows");
         let told_ticks = (grown(column::USER_S) + grown(column::SYSTEM_S)) * procfs::ticks_per_second() as f64;
         // Each reading was made between two looks of our own, so that nothing depends on how busy the machine is.
-        let least = (last.start() - first.end()) as f64 - 1.0;
-        let most = (last.end() - first.start()) as f64 + 1.0;
-        assert!((least..=most).contains(&told_ticks), "{told_ticks} is not between {least} and {most}");
+        let lower = (last.start() - first.end()) as f64 - 1.0;
+        let upper = (last.end() - first.start()) as f64 + 1.0;
+        assert!((lower..=upper).contains(&told_ticks), "{told_ticks} is not between {lower} and {upper}");
         assert!(worker.column(column::RSS_BYTES).all(|(_, bytes)| bytes > 1e6));
         assert!(worker.column(column::THREADS).all(|(_, threads)| threads >= 1.0));
         // It closed its standard input, and has two more.

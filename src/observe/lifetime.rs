@@ -18,8 +18,8 @@ pub fn lifetime(procfs: &Procfs, proxy: &Proxy, epoch: Epoch) -> Option<Lifetime
     for member in &proxy.members {
         let Some(process) = procfs.same(member.id) else { continue };
         let Ok(stat) = process.stat() else { continue };
-        let start = member.id.start_ticks;
-        oldest = Some(oldest.map_or(start, |oldest: u64| oldest.min(start)));
+        let began = member.id.start_ticks;
+        oldest = Some(oldest.map_or(began, |oldest: u64| oldest.min(began)));
         match member.role {
             Role::Worker => {
                 ticks += stat.utime + stat.stime;

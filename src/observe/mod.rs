@@ -16,6 +16,7 @@ mod metric_files;
 pub mod metrics;
 mod network;
 pub mod observers;
+mod open_files;
 mod pace;
 mod pressure;
 pub mod readings;
@@ -23,6 +24,7 @@ mod reduce;
 mod sample;
 mod scrape;
 pub mod spend;
+mod threads;
 mod words;
 mod worker;
 

@@ -1,7 +1,7 @@
 //! The kernel's counters once a second: of each worker, their cgroup, the machine and their network.
 //!
-//! [`Readings`] keeps the time, [`Tables`] reads. What each table holds is told by [`worker`](super::worker),
-//! [`cgroup`](super::cgroup), [`host`](super::host) and [`network`](super::network).
+//! [`Readings`] keeps the time, [`Tables`] reads. What each table holds is told by `worker`,
+//! `cgroup`, `host` and `network`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -43,16 +43,16 @@ impl Readings {
         let mut tables = Tables::new(self.procfs.clone(), self.cgroups.clone());
         let mut due = Instant::now();
         loop {
-            self.keep(tables.read(&self.roster.get(), self.epoch.elapsed_us()));
+            self.keep(&tables.read(&self.roster.get(), self.epoch.elapsed_us()));
             due = next(due, Instant::now());
             if stop.wait_until(due) {
-                self.keep(tables.read(&self.roster.get(), self.epoch.elapsed_us()));
+                self.keep(&tables.read(&self.roster.get(), self.epoch.elapsed_us()));
                 return;
             }
         }
     }
 
-    fn keep(&self, round: Round) {
+    fn keep(&self, round: &Round) {
         round.rows.iter().for_each(|row| self.keeper.reading(row));
         round.gaps.iter().for_each(|gap| self.keeper.gap(gap));
     }
