@@ -93,7 +93,7 @@ impl Scraper {
             }
             Err(Trouble::Silent) => Scraped::Lost(Lost::new(
                 format!(
-                    "{} scrapes in a row had no answer within 1 s; the event loop that would answer is blocked",
+                    "{} scrapes in a row had no answer within 1 s: the event loop was blocked, or had too little CPU",
                     self.missed + 1
                 ),
                 "look at the liveliness figures; run several workers, whose metrics are read from files without asking",
