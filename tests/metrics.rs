@@ -99,7 +99,7 @@ fn the_key_is_sent_when_it_is_asked_for() {
 #[test]
 fn the_key_is_sent_nowhere_but_to_the_captured_process() {
     let server = Serving::new(|_| Reply::text(401, ""));
-    let kept = Kept::asked(Access {
+    let kept = Kept::asked(&Access {
         listening: vec!["127.0.0.1:1".parse().unwrap()],
         url: Some(format!("http://{}", server.address)),
         ..access(server.address)
@@ -165,7 +165,7 @@ fn metrics_that_are_not_on_are_to_be_known_and_no_fault_of_the_captures() {
 #[test]
 fn without_a_key_its_variable_is_named() {
     let server = Serving::new(|_| Reply::text(401, ""));
-    let kept = Kept::asked(Access { key: None, ..access(server.address) });
+    let kept = Kept::asked(&Access { key: None, ..access(server.address) });
     kept.watch_metrics();
     let gap = kept.only_gap();
     assert!(gap.why.contains("wants a key (status 401), and the variable LITELLM_MASTER_KEY holds none"), "{gap:?}");
@@ -174,7 +174,7 @@ fn without_a_key_its_variable_is_named() {
 #[test]
 fn a_port_on_which_nobody_listens_is_told() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let kept = Kept::asked(access(address));
+    let kept = Kept::asked(&access(address));
     kept.watch_metrics();
     assert!(kept.only_gap().why.contains("nobody listens"), "{:?}", kept.gaps());
 }
@@ -220,7 +220,9 @@ fn a_selection_that_is_answered_with_nothing_is_asked_for_whole() {
     let server = Serving::new(|request| Reply::text(200, if request.contains("name%5B%5D") { "" } else { METRICS }));
     let kept = Kept::of(&server);
     kept.watch_metrics();
-    assert_eq!((kept.tallies().len(), kept.gaps().len()), (2, 0));
+    let in_flight: Vec<_> = kept.tallies().iter().map(|tally| tally.in_flight).collect();
+    assert_eq!(in_flight, [None, Some(2.0)], "after two questions in a row the first may still be in flight");
+    assert_eq!(kept.gaps(), []);
     assert_eq!(server.requests().len(), 3, "once it is known, all is asked for at once");
 }
 
@@ -250,7 +252,7 @@ fn counters_that_run_backwards_tell_the_same_of_several_workers_and_a_new_start_
 #[test]
 fn an_https_url_is_a_gap_that_says_so() {
     let kept =
-        Kept::asked(Access { url: Some("https://llm.example".into()), ..access("127.0.0.1:1".parse().unwrap()) });
+        Kept::asked(&Access { url: Some("https://llm.example".into()), ..access("127.0.0.1:1".parse().unwrap()) });
     kept.watch_metrics();
     kept.watch_liveliness(&Pulse::default());
     let gaps = kept.gaps();
@@ -292,7 +294,7 @@ fn a_sick_proxy_is_told_by_its_rows() {
 #[test]
 fn a_wrong_address_is_no_outage() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let kept = Kept::asked(access(address));
+    let kept = Kept::asked(&access(address));
     liveliness::watch(&kept.litellm, &Pulse::default(), &Stop::default());
     assert!(kept.only_gap().why.contains("nobody listens"), "{:?}", kept.gaps());
     assert_eq!(kept.records::<Reading>(work::READINGS), []);
@@ -311,7 +313,9 @@ fn the_last_requests_are_asked_for_once_and_reduced_to_shapes() {
     let requests = server.requests();
     assert_eq!(requests.len(), 1);
     assert!(
-        requests[0].contains("/spend/logs/v2?start_date=20") && requests[0].contains("&page=1&page_size=100 HTTP/1.1")
+        requests[0].contains("/spend/logs/v2?start_date=20")
+            && requests[0].matches("%20").count() == 2
+            && requests[0].contains("&page=1&page_size=100 HTTP/1.1")
     );
     assert!(requests[0].contains(&format!("Bearer {KEY}")));
 }
@@ -341,14 +345,14 @@ fn metric_files_are_read_without_asking_anybody() {
     counter_file(dir.path(), gone, 2.0);
     counter_file(dir.path(), other.id.pid, 40.0);
     // Asking would be refused: nobody listens there.
-    let kept = Kept::asked(access("127.0.0.1:1".parse().unwrap()));
+    let kept = Kept::asked(&access("127.0.0.1:1".parse().unwrap()));
     kept.litellm.roster.set(vec![worker.id]);
     kept.watch_metrics();
 
     let tallies = kept.tallies();
     assert_eq!(tallies.len(), 2);
-    assert_eq!(tallies[0].source, Source::MetricFiles);
-    assert_eq!(tallies[0].requests(), 7.0, "an ended worker's requests count on, those of a stranger do not");
+    let told = (tallies[0].source, tallies[0].requests());
+    assert_eq!(told, (Source::MetricFiles, 7.0), "an ended worker's requests count on, those of a stranger do not");
     let gap = kept.only_gap();
     assert!(gap.why.contains("another proxy") && gap.weight == Weight::Note, "{gap:?}");
     assert!(!kept.everything().contains("canary"));
@@ -400,35 +404,60 @@ fn two_forked_workers_are_counted_through_their_files() {
 /// Every request that was sent is counted, with the latency that the client saw.
 fn counted(litellm: &support::lab::LiteLlm, source: Source) {
     const SENT: u32 = 200;
-    let address = litellm.url().trim_start_matches("http://").parse().unwrap();
-    let kept = Kept::asked(Access { key: Some(Raw::new(litellm.key())), ..access(address) });
+    let address = litellm.url().trim_start_matches("http://").parse().expect("an address");
+    let kept = Kept::asked(&Access { key: Some(Raw::new(litellm.key())), ..access(address) });
     let procfs = Procfs::default();
-    kept.litellm.roster.set(litellm.workers().iter().map(|pid| procfs.process(*pid).id().unwrap()).collect());
+    kept.litellm.roster.set(litellm.workers().iter().map(|pid| procfs.process(*pid).id().expect("it runs")).collect());
     // So that every worker has imported what a request needs.
     litellm.send(Case::Plain, 40);
     thread::sleep(Duration::from_secs(2));
 
     let stop = Stop::default();
     let said = thread::scope(|scope| {
+        let _end = EndAtDrop(&stop);
         let watching = scope.spawn(|| metrics::watch(&kept.litellm, &stop));
         wait_for("the first tally", || (!kept.tallies().is_empty() || watching.is_finished()).then_some(()));
         let said = litellm.send(Case::Plain, SENT);
         // LiteLLM counts a request after its answer.
         thread::sleep(Duration::from_secs(2));
-        stop.set();
         said
     });
     assert_eq!((&said["requests"], &said["errors"]), (&SENT.into(), &0.into()));
     assert_eq!(kept.gaps(), []);
     let tallies = kept.tallies();
-    let window = Window::between(&tallies[0], tallies.last().unwrap()).expect("no counter ran backwards");
+    let window =
+        Window::between(&tallies[0], tallies.last().expect("one tally at least")).expect("no counter ran backwards");
     assert_eq!((window.source, window.requests(), window.errors()), (source, f64::from(SENT), 0.0));
     let latencies = &window.latencies[&Latency::Total];
-    assert_eq!(latencies.count(), f64::from(SENT));
+    assert_eq!(latencies.counts.last(), Some(&f64::from(SENT)));
     let bucket = |seconds: f64| latencies.bounds.iter().filter(|bound| **bound < seconds).count();
-    let (ours, theirs) = (latencies.quantile(0.5).unwrap(), said["p50_ms"].as_f64().unwrap() / 1e3);
+    let (ours, theirs) = (latencies.quantile(0.5).expect("requests"), said["p50_ms"].as_f64().expect("requests") / 1e3);
     assert!(bucket(ours).abs_diff(bucket(theirs)) <= 1, "P50 is {ours} s, and {theirs} s for the client");
-    assert_eq!(tallies.last().unwrap().in_flight, Some(0.0));
+    assert_eq!(tallies.last().expect("one tally at least").in_flight, Some(0.0));
+
+    if source == Source::MetricFiles {
+        // Without workers to look for no files are found, and LiteLLM itself adds them up.
+        let asked = Kept::asked(&Access { key: Some(Raw::new(litellm.key())), ..access(address) });
+        // The first scrape of each worker may take longer than it is given.
+        let added_up = wait_for("a scrape in time", || {
+            asked.watch_metrics();
+            asked.tallies().pop()
+        });
+        assert_adds_up_like(tallies.last().expect("one tally at least"), &added_up);
+    }
+}
+
+#[track_caller]
+fn assert_adds_up_like(files: &Tally<String>, endpoint: &Tally<String>) {
+    assert_eq!((files.source, endpoint.source), (Source::MetricFiles, Source::MetricsEndpoint));
+    assert_eq!(files.counts, endpoint.counts);
+    assert_eq!((files.prompt_tokens, files.completion_tokens), (endpoint.prompt_tokens, endpoint.completion_tokens));
+    assert!(files.latencies.len() > 2 && files.latencies.keys().eq(endpoint.latencies.keys()));
+    for (latency, histogram) in &files.latencies {
+        let other = &endpoint.latencies[latency];
+        assert_eq!((&histogram.bounds, &histogram.counts), (&other.bounds, &other.counts), "{latency:?}");
+        assert!((histogram.sum_seconds - other.sum_seconds).abs() < 1e-6, "{latency:?}");
+    }
 }
 
 /// What the observers keep, in a work folder of its own.
@@ -439,14 +468,14 @@ struct Kept {
 
 impl Kept {
     fn of(server: &Serving) -> Self {
-        Self::asked(access(server.address))
+        Self::asked(&access(server.address))
     }
 
-    fn asked(access: Access) -> Self {
+    fn asked(access: &Access) -> Self {
         let dir = TempDir::new().expect("a temporary folder");
         let keeper = Keeper::new(dir.path(), Redactor::new(&Sources::default()).gate());
         let litellm = LiteLlm {
-            door: Door::find(&access),
+            door: Door::find(access),
             procfs: Procfs::default(),
             roster: Roster::default(),
             epoch: Epoch::now(),
@@ -494,7 +523,7 @@ impl Kept {
     fn everything(&self) -> String {
         support::names_in(self.dir.path())
             .iter()
-            .map(|name| fs::read_to_string(self.dir.path().join(name)).unwrap())
+            .map(|name| fs::read_to_string(self.dir.path().join(name)).expect("text"))
             .collect()
     }
 }
@@ -503,6 +532,15 @@ fn ended() -> Stop {
     let stop = Stop::default();
     stop.set();
     stop
+}
+
+/// Ends the observers also when a test fails, which would wait for them otherwise.
+struct EndAtDrop<'a>(&'a Stop);
+
+impl Drop for EndAtDrop<'_> {
+    fn drop(&mut self) {
+        self.0.set();
+    }
 }
 
 fn access(address: SocketAddr) -> Access {
@@ -547,12 +585,12 @@ fn counter_file(dir: &Path, pid: i32, requests: f64) {
         r#"{"hashed_api_key": "canary-key", "requested_model": "mock-gpt", "route": "/v1/x", "status_code": "200"}, "Total"]"#,
     );
     let mut bytes = [0; 8].to_vec();
-    bytes.extend((key.len() as i32).to_ne_bytes());
+    bytes.extend((key.len() as u32).to_ne_bytes());
     bytes.extend(key.as_bytes());
     bytes.extend(vec![b' '; 8 - (key.len() + 4) % 8]);
     bytes.extend(requests.to_ne_bytes());
     bytes.extend(0_f64.to_ne_bytes());
-    let used = (bytes.len() as i32).to_ne_bytes();
+    let used = (bytes.len() as u32).to_ne_bytes();
     bytes[..4].copy_from_slice(&used);
     bytes.resize(1 << 16, 0);
     fs::write(dir.join(format!("counter_{pid}.db")), bytes).expect("a file");
@@ -600,7 +638,7 @@ impl Serving {
                     return;
                 }
                 let request = head(&mut stream);
-                heard.lock().unwrap().push(request.clone());
+                heard.lock().expect("no thread failed").push(request.clone());
                 // The other side may leave at any time, which is what is tested.
                 let _ = answer(&mut stream, reply(&request));
             }
@@ -609,7 +647,7 @@ impl Serving {
     }
 
     fn requests(&self) -> Vec<String> {
-        self.requests.lock().unwrap().clone()
+        self.requests.lock().expect("no thread failed").clone()
     }
 }
 

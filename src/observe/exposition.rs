@@ -19,16 +19,23 @@ pub fn read(text: &[u8], mut each: impl FnMut(Sample)) -> Result<(), NotExpositi
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        if let Some(sample) = sample(line).ok_or(bad)? {
+        if let Line::Read(sample) = parsed(line).ok_or(bad)? {
             each(sample);
         }
     }
     Ok(())
 }
 
-/// One line: `name{label="value",…} value [timestamp]`. The outer option is none where it is no sample, the inner one
-/// where it is a sample of no interest.
-fn sample(line: &str) -> Option<Option<Sample>> {
+/// A line that holds a sample.
+enum Line {
+    /// Of a metric that is read.
+    Read(Sample),
+    /// Of another one.
+    PassedOver,
+}
+
+/// One line: `name{label="value",…} value [timestamp]`. None where it is no sample.
+fn parsed(line: &str) -> Option<Line> {
     let (name, rest) = name(line)?;
     let metric = Metric::named(name);
     let mut labels = Labels::default();
@@ -42,7 +49,7 @@ fn sample(line: &str) -> Option<Option<Sample>> {
     if fields.next().is_some() || timestamp.is_some_and(|time| time.is_err()) {
         return None;
     }
-    Some(metric.map(|metric| Sample { metric, labels, value }))
+    Some(metric.map_or(Line::PassedOver, |metric| Line::Read(Sample { metric, labels, value })))
 }
 
 /// A name, and what follows it.
@@ -173,7 +180,7 @@ mod tests {
             );
             let samples = samples(&text).unwrap();
             prop_assert_eq!(samples[0].labels.route.as_deref(), Some(route.as_str()));
-            prop_assert_eq!(samples[0].value, value);
+            prop_assert_eq!(samples[0].value.to_bits(), value.to_bits());
         }
     }
 }

@@ -89,8 +89,8 @@ impl MetricFiles {
         // Files are named by the pid that the worker itself knows.
         let ours: Vec<i32> =
             processes.iter().map(|process| process.inner_tid(process.pid).unwrap_or(process.pid)).collect();
-        let root = processes.first().ok_or(io::ErrorKind::NotFound.into()).and_then(|process| process.root());
-        let root = root.map_err(|error: io::Error| Unusable::Unreadable(error.kind()))?;
+        let process = processes.first().ok_or(Unusable::Unreadable(io::ErrorKind::NotFound))?;
+        let root = process.root().map_err(|error| Unusable::Unreadable(error.kind()))?;
         let names = root.list(&self.dir).map_err(|error| Unusable::Unreadable(error.kind()))?;
         let known = |name| parts(name).map(|(counts, pid)| (name, counts, pid));
         let files: Vec<(&str, Counts, i32)> = names.iter().filter_map(|name| known(name.to_str()?)).collect();
@@ -209,13 +209,13 @@ mod tests {
     fn file(entries: &[(&str, f64)]) -> Vec<u8> {
         let mut bytes = vec![0; HEAD];
         for (key, value) in entries {
-            bytes.extend((key.len() as i32).to_ne_bytes());
+            bytes.extend((key.len() as u32).to_ne_bytes());
             bytes.extend(key.as_bytes());
             bytes.extend(vec![b' '; 8 - (key.len() + 4) % 8]);
             bytes.extend(value.to_ne_bytes());
             bytes.extend(0_f64.to_ne_bytes());
         }
-        let used = bytes.len() as i32;
+        let used = bytes.len() as u32;
         bytes[..4].copy_from_slice(&used.to_ne_bytes());
         bytes
     }

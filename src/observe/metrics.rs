@@ -89,7 +89,7 @@ impl<'a> Watch<'a> {
     fn read_last(&mut self) {
         if self.read() == Outcome::Missed && self.last.is_none() {
             self.give_up(Lost::new(
-                "no scrape was answered within 1 s while the capture ran; the event loop that would answer is blocked",
+                "no scrape was answered within 1 s while the capture ran: the event loop was blocked, or had too little CPU",
                 "capture for longer; several workers share files, which are read without asking",
             ));
         }

@@ -15,7 +15,10 @@ const MOST_BUCKETS: usize = 100;
 /// Larger values are no counts. Sums of them stay finite.
 const LARGEST: f64 = 1e18;
 
-/// Route, status and model.
+/// Route, status and model as they stand.
+type Labelled = (Option<String>, Option<String>, Option<String>);
+
+/// Route, status and model as they are kept.
 type Kind = (Option<String>, Option<u16>, Option<String>);
 
 /// Makes tallies of one source that can be held against each other: a kind of request that was told apart once stays so.
@@ -41,7 +44,7 @@ pub struct Reading {
 /// The samples of one reading, summed so far.
 #[derive(Debug, Default)]
 pub struct Sums {
-    requests: BTreeMap<(Option<String>, Option<String>, Option<String>), f64>,
+    requests: BTreeMap<Labelled, f64>,
     latencies: BTreeMap<Latency, Buckets>,
     in_flight: Option<f64>,
     prompt_tokens: Option<f64>,
@@ -84,6 +87,11 @@ impl Sums {
             Metric::CompletionTokens => add(&mut self.completion_tokens),
             Metric::ProcessStart => self.answers_for_itself = true,
         }
+    }
+
+    /// Takes the requests in flight for not told.
+    pub fn forget_in_flight(&mut self) {
+        self.in_flight = None;
     }
 
     /// Whether nothing of LiteLLM's was in it.
@@ -149,10 +157,7 @@ impl Reducer {
         }
     }
 
-    fn counts(
-        &mut self,
-        requests: BTreeMap<(Option<String>, Option<String>, Option<String>), f64>,
-    ) -> Vec<Count<String>> {
+    fn counts(&mut self, requests: BTreeMap<Labelled, f64>) -> Vec<Count<String>> {
         let mut kinds: BTreeMap<Kind, f64> = BTreeMap::new();
         for ((route, code, model), requests) in requests {
             let route = route.and_then(|label| kept_word(&mut self.routes, label, |label| self.words.route(label)));
@@ -271,7 +276,8 @@ mod tests {
         let first = reducer.tally(sums(&all(0)), ENDPOINT);
         let second = reducer.tally(sums(&(all(1) + &one(999, 1_000_000))), ENDPOINT);
         assert_eq!(first.counts.len(), MOST_KINDS + 1);
-        assert_eq!(first.requests(), (1..=300).sum::<usize>() as f64);
+        let one_by_one = (1..=300).sum::<usize>();
+        assert_eq!(Some(first.requests()), Some(one_by_one as f64));
         let names = |tally: &Tally<String>| tally.counts.iter().map(|count| count.model.clone()).collect::<Vec<_>>();
         assert_eq!(names(&first), names(&second));
         assert!(names(&first).contains(&Some("m299".into())), "the most frequent are told apart");

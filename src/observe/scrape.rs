@@ -93,7 +93,7 @@ impl Scraper {
             }
             Err(Trouble::Silent) => Scraped::Lost(Lost::new(
                 format!(
-                    "{} scrapes in a row had no answer within 1 s; the event loop that would answer is blocked",
+                    "{} scrapes in a row had no answer within 1 s: the event loop was blocked, or had too little CPU",
                     self.missed + 1
                 ),
                 "look at the liveliness figures; run several workers, whose metrics are read from files without asking",
@@ -102,6 +102,7 @@ impl Scraper {
     }
 
     fn ask(&mut self, door: &Door) -> Result<Sums, Trouble> {
+        let mut asked_before = false;
         loop {
             let answer = door.get(&self.path(), self.auth, LIMITS).map_err(trouble)?;
             if answer.status != 200 {
@@ -109,12 +110,17 @@ impl Scraper {
                 let wants_key = matches!(answer.status, 401 | 403 | 500);
                 if wants_key && self.auth == Auth::Nothing && matches!(door.key, Key::Usable(_)) {
                     self.auth = Auth::Key;
+                    asked_before = true;
                     continue;
                 }
                 return Err(Trouble::Lost(refusal(answer.status, &door.key)));
             }
-            let sums = read(&answer)?;
+            let mut sums = read(&answer)?;
             if !sums.is_empty() || sums.answers_for_itself() {
+                if asked_before {
+                    // The question before may be counted as one in flight yet.
+                    sums.forget_in_flight();
+                }
                 return Ok(sums);
             }
             if self.asks_for == AsksFor::All {
@@ -125,6 +131,7 @@ impl Scraper {
                 }));
             }
             self.asks_for = AsksFor::All;
+            asked_before = true;
         }
     }
 
