@@ -137,6 +137,7 @@ impl<'a> Cleaner<'a> {
         match head::of_text(short) {
             Some(head) if head.level == Level::Debug => self.debug(&format!("{stamp}{}", head.shown)),
             None if self.context == Context::Debug && !short.contains("HTTP/") => self.withhold(),
+            None if self.is_source(short) => self.removed(SOURCE, 1),
             _ => {
                 let masked = self.masked(short);
                 self.text(&stamp, &masked, &mark);
@@ -245,7 +246,7 @@ impl<'a> Cleaner<'a> {
             if let Some(cut) = cut_by_litellm(text) {
                 return self.show(&format!("{stamp}  [{cut} characters cut by LiteLLM]"));
             }
-            if text.starts_with("   ") {
+            if self.is_source(text) {
                 return self.removed(SOURCE, 1);
             }
             if let Some((kind, message)) = exception(text) {
@@ -270,6 +271,14 @@ impl<'a> Cleaner<'a> {
             }
             None => self.withhold(),
         }
+    }
+
+    /// Whether it is the source below a frame, or what underlines a part of it: most lines of a traceback.
+    fn is_source(&self, text: &str) -> bool {
+        self.context == Context::Frames
+            && text.starts_with("   ")
+            && frame(text).is_none()
+            && cut_by_litellm(text).is_none()
     }
 
     /// What of a message is shown: its template, and the exceptions that the rest names.

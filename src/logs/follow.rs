@@ -36,8 +36,8 @@ pub struct Followed {
     start: u64,
     /// Time and size, once a second.
     marks: Vec<(u64, u64)>,
-    /// What was taken away before it could be read.
-    lost: u64,
+    /// Bytes that came and were taken away before they could be read; some, also of none, where the file was cut.
+    lost: Option<u64>,
     is_over: bool,
 }
 
@@ -60,7 +60,7 @@ impl Followed {
 
     fn from(opened: Opened, start: u64, size: u64) -> Self {
         let Opened { title, file, path } = opened;
-        Self { title, file, path, start, marks: vec![(0, size)], lost: 0, is_over: false }
+        Self { title, file, path, start, marks: vec![(0, size)], lost: None, is_over: false }
     }
 
     /// Looks at the size. Where the file was cut to be used again, or another took its place, what follows is returned.
@@ -72,7 +72,7 @@ impl Followed {
         let size = self.size();
         if about.len() < size {
             self.is_over = true;
-            self.lost = size - self.start;
+            self.lost = Some(size - self.start);
             let opened =
                 Opened { title: self.title.clone(), file: self.file.try_clone().ok()?, path: self.path.take() };
             return Some(Self::fresh(opened, at_us, about.len()));
@@ -100,7 +100,7 @@ impl Followed {
 
     /// Bytes that came and were taken away again.
     pub fn lost_bytes(&self) -> u64 {
-        self.lost
+        self.lost.unwrap_or(0)
     }
 
     /// The last lines before following began.
@@ -121,8 +121,10 @@ impl Followed {
 
     /// The lines that came since; of more than the limit the first and the last.
     pub fn during(&self, limit: u64) -> Vec<Piece> {
-        if self.lost > 0 {
-            return vec![Piece::Cut(self.lost)];
+        match self.lost {
+            None => {}
+            Some(0) => return Vec::new(),
+            Some(lost) => return vec![Piece::Cut(lost)],
         }
         let (from, to) = (self.start, self.size());
         let text = |from, to| self.bytes(from, to).map(|bytes| Raw::from_bytes(&bytes));
@@ -144,8 +146,10 @@ impl Followed {
 
     /// Counts the requests that came since, each at the first look that saw its line.
     pub fn count(&self, timeline: &mut Timeline) -> Counted {
-        if self.lost > 0 {
-            return Counted::Part;
+        match self.lost {
+            None => {}
+            Some(0) => return Counted::All,
+            Some(_) => return Counted::Part,
         }
         let reached = (self.start + COUNTED_BYTES).min(self.size());
         let mut marks = self.marks.iter().peekable();
@@ -158,10 +162,10 @@ impl Followed {
         if reached == self.size() { Counted::All } else { Counted::Part }
     }
 
-    /// Counts all requests from the file's beginning to where following began. None where it is too large, or does not
-    /// begin with the start of one of these processes, as they know themselves.
+    /// Counts all requests from the file's beginning to where following began. None where it is too large, was cut, or
+    /// does not begin with the start of one of these processes, as they know themselves.
     pub fn earlier(&self, pids: &[i32]) -> Option<Counts> {
-        if self.start > LIFETIME_BYTES {
+        if self.start > LIFETIME_BYTES || self.lost.is_some() {
             return None;
         }
         let begins = || {
@@ -314,6 +318,20 @@ mod tests {
         assert_eq!(log.lost_bytes(), LINE.len() as u64);
         assert_eq!(text(&next.during(1000)), format!("new\n{LINE}"));
         assert_eq!(log.count(&mut Timeline::default()), Counted::Part);
+    }
+
+    #[test]
+    fn a_file_that_was_cut_before_anything_came_loses_nothing_but_its_past() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        append(&path, &format!("INFO:     Started server process [7]\n{LINE}"));
+        let mut log = followed(&path);
+        fs::write(&path, LINE).unwrap();
+        let next = log.tick(1).expect("another part");
+        let mut timeline = Timeline::default();
+        assert_eq!((log.count(&mut timeline), next.count(&mut timeline)), (Counted::All, Counted::All));
+        assert_eq!(timeline.moments.len(), 1);
+        assert!(log.during(99).is_empty() && log.earlier(&[7]).is_none());
     }
 
     #[test]

@@ -97,6 +97,8 @@ const MESSAGES: &[(&str, Option<Kind>)] = &[
     ("worker-{n} lifetime expired, gracefully respawning..", None),
     ("Starting granian (main PID: {n})", None),
     ("Shutting down granian", None),
+    ("Granian shutdown completed, see ya!", None),
+    ("Application callable raised an exception", None),
     // LiteLLM
     ("LoggingWorker queue is full", Some(Kind::QueueFull)),
     ("Auto-router baseline observation queue is full", Some(Kind::QueueFull)),
