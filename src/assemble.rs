@@ -30,6 +30,7 @@ use crate::sample::pyspy::Segment;
 use crate::sample::{OwnCost, Sampler, What};
 use crate::series::{Reading, Series};
 use crate::traffic::Tally;
+use crate::traffic::rows::traffic_rows;
 use crate::workload::Shape;
 
 /// The first bytes of a compressed file.
@@ -169,7 +170,8 @@ impl Kept<'_> {
         let joined = join(&records, traces.collect());
         let profile = joined.profile.map(|raw| self.redactor.kept_text(SAMPLES, raw));
         let evidence = self.evidence(&records, joined.samplers, aside)?;
-        let readings: Vec<Reading> = work.records(work::READINGS)?;
+        let mut readings: Vec<Reading> = work.records(work::READINGS)?;
+        readings.extend(traffic_rows(&evidence.tallies));
         let mut facts = facts::complete(&files, evidence, profile, Series::gather(readings))?;
         facts.shapes = self.shapes()?;
         facts.manifest.gaps.extend(aside.gaps.iter().cloned());
@@ -273,10 +275,7 @@ fn gaps_of(evidence: &Evidence, verdict: &Verdict) -> Vec<Gap> {
                     gaps.push(gap);
                 }
             }
-            What::WorkerJoined
-            | What::RateSteppedDown { .. }
-            | What::SlowedForProxy { .. }
-            | What::SamplerLost => {}
+            What::WorkerJoined | What::RateSteppedDown { .. } | What::SlowedForProxy { .. } | What::SamplerLost => {}
         }
     }
     let nothing_yet = gaps.iter().all(|gap| gap.weight == Weight::Note);

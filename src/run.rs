@@ -96,7 +96,8 @@ fn capture(plan: &CapturePlan, own: &Own) -> Result<u8, Failure> {
         duration: plan.orders.duration,
     };
     let observers = Observers::start(scene, &work, &mut redactor);
-    let subject = Subject { orders: &plan.orders, py_spy: &py_spy, proxy: &proxy, epoch, roster, pulse: observers.pulse() };
+    let subject =
+        Subject { orders: &plan.orders, py_spy: &py_spy, proxy: &proxy, epoch, roster, pulse: observers.pulse() };
     let mut ended = Session::new(subject, recorder).run(&interrupts);
     ended.own.observers_cpu_us = Some(observers.finish(&work, &mut redactor));
     if let (Some(refused), None) = (&ended.refused, interrupts.requested()) {
