@@ -2,8 +2,10 @@
 
 pub mod charts;
 pub mod diff;
+pub mod figures;
 pub mod flamegraph;
 pub mod folded;
+pub mod markdown;
 pub mod report;
 pub mod summary;
 pub mod ticket;
