@@ -1,5 +1,7 @@
 //! Figures as people read them: with a unit, and with no more digits than they are worth.
 
+use jiff::Timestamp;
+
 /// A length of time in seconds: `320 µs`, `12.3 ms`, `4.56 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`.
 pub fn span(seconds: f64) -> String {
     let whole = seconds.round() as u64;
@@ -47,6 +49,11 @@ pub fn bytes(value: f64) -> String {
 /// What became of a figure: `× 2.31`.
 pub fn factor(before: f64, after: f64) -> Option<String> {
     (before > 0.0).then(|| format!("× {}", digits(after / before)))
+}
+
+/// A moment: `2026-11-24 06:15:00 UTC`.
+pub fn utc(moment: Timestamp) -> String {
+    moment.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 /// `1 worker`, `2 workers`.
