@@ -51,6 +51,11 @@ pub fn factor(before: f64, after: f64) -> Option<String> {
     (before > 0.0).then(|| format!("× {}", digits(after / before)))
 }
 
+/// `1 core`, `1.50 cores`.
+pub fn cores(cores: f64) -> String {
+    format!("{} {}", count(cores), if cores == 1.0 { "core" } else { "cores" })
+}
+
 /// A moment: `2026-11-24 06:15:00 UTC`.
 pub fn utc(moment: Timestamp) -> String {
     moment.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()

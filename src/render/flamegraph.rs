@@ -99,8 +99,8 @@ pub fn draw_difference(folded: &str, heading: &Heading, unit: &str) -> std::io::
         return Ok(no_cpu(heading));
     }
     let mut options = options(heading);
-    options.count_name = format!("CPU-µs {unit}");
-    options.factor = 0.001;
+    // inferno forgets the factor where it tells a difference in percent: no other unit than the weights' own.
+    options.count_name = format!("CPU-ns {unit}");
     // What did not change is as good as white.
     options.stroke_color = StrokeColor::Color(Color { r: 190, g: 190, b: 190 });
     drawn_by_inferno(folded, options, &legend(&DIFFERENCE))

@@ -1,5 +1,7 @@
 //! CPU, traffic and latency of two stretches of time, side by side; what is missing says why.
 
+use std::collections::BTreeMap;
+
 use crate::analyse::load::{Before, BeforeSource, Load};
 use crate::render::figures::{count, digits, factor, percent, span};
 use crate::render::markdown::{Table, code};
@@ -52,23 +54,42 @@ const FIGURES: [Figure; 12] = [
     },
 ];
 
-/// Both loads, a row for each figure that at least one of them has or could have.
+/// Both loads, a row for each figure that at least one of them has; the others share the rows of their reasons. Without
+/// a load before there is but one column.
 pub fn table(titles: [&str; 2], before: Option<&Load>, during: &Load) -> Table {
-    let mut table = Table::new(&["", &format!("{} ", titles[0]), &format!("{} ", titles[1]), "change "]);
+    let (titles, sides) = match before {
+        Some(before) => (vec![titles[0], titles[1], "change"], vec![before, during]),
+        None => (vec![titles[1]], vec![during]),
+    };
+    let titles: Vec<String> = titles.iter().map(|title| format!("{title} ")).collect();
+    let mut table =
+        Table::new(&[&["figure"], titles.iter().map(String::as_str).collect::<Vec<_>>().as_slice()].concat());
+    let mut nowhere: BTreeMap<Vec<&str>, Vec<&str>> = BTreeMap::new();
     for figure in &FIGURES {
-        let (was, is) = (before.and_then(figure.of), (figure.of)(during));
-        let written = |load: Option<&Load>, value: Option<f64>| match (load, value) {
-            (_, Some(value)) => (figure.written)(value),
-            (None, None) => "nothing to compare with".to_owned(),
-            (Some(load), None) => missing(figure.from, load).to_owned(),
+        let values: Vec<Option<f64>> = sides.iter().map(|load| (figure.of)(load)).collect();
+        if values.iter().all(Option::is_none) {
+            let reasons = sides.iter().map(|load| missing(figure.from, load)).collect();
+            nowhere.entry(reasons).or_default().push(figure.name);
+            continue;
+        }
+        let written = |(value, load): (&Option<f64>, &&Load)| match value {
+            Some(value) => (figure.written)(*value),
+            None => missing(figure.from, load).to_owned(),
         };
-        let compares = figure.name != "Length";
-        let change = was.zip(is).filter(|_| compares).and_then(|(was, is)| factor(was, is)).unwrap_or_default();
-        table.row([figure.name.to_owned(), written(before, was), written(Some(during), is), change]);
+        let mut row = vec![figure.name.to_owned()];
+        row.extend(values.iter().zip(&sides).map(written));
+        if let [Some(was), Some(is)] = values[..]
+            && figure.name != "Length"
+        {
+            row.extend(factor(was, is));
+        }
+        table.row(row);
     }
-    let counter = |load: &Load| load.counted_by.map_or("nobody", Source::words).to_owned();
-    let before = before.map_or_else(|| "nothing to compare with".to_owned(), counter);
-    table.row(["Requests counted by".to_owned(), before, counter(during), String::new()]);
+    for (reasons, names) in nowhere {
+        table.row([names.join("; ")].into_iter().chain(reasons.into_iter().map(str::to_owned)));
+    }
+    let counter = |load: &&Load| load.counted_by.map_or("nobody", Source::words).to_owned();
+    table.row(["Requests counted by".to_owned()].into_iter().chain(sides.iter().map(counter)));
     table
 }
 
@@ -109,16 +130,14 @@ mod tests {
     #[test]
     fn a_figure_that_is_missing_says_why() {
         let nothing = written(None, &Load::default());
-        assert!(
-            nothing.contains("| Latency, P99 | nothing to compare with | not counted: no metrics, no access log |"),
-            "{nothing}"
-        );
+        assert!(nothing.contains("Latency, P99; Prompt tokens"), "{nothing}");
+        assert!(nothing.contains("| not counted: no metrics, no access log |"), "{nothing}");
+        assert!(!nothing.contains("before"), "{nothing}");
         let log = Load { counted_by: Some(Source::AccessLog), rps: Some(2.0), ..Load::default() };
         let by_log = written(Some(&Load { rps: Some(1.0), ..Load::default() }), &log);
-        assert!(
-            by_log.contains("| Latency, P99 | not counted: no metrics, no access log | the access log does not tell |"),
-            "{by_log}"
-        );
+        let latencies = "Prompt tokens per request; Completion tokens per request | not counted: no metrics, no access log | \
+                         the access log does not tell |";
+        assert!(by_log.contains(latencies), "{by_log}");
         assert!(by_log.contains("| Requests per second (RPS) | 1.00 | 2.00 | × 2.00 |"), "{by_log}");
     }
 }

@@ -4,9 +4,10 @@ use crate::analyse::functions::Function;
 use crate::analyse::owners::OwnerShare;
 use crate::analyse::stall::{MeasuredBy, Stall};
 use crate::analyse::{Facts, Verdict};
-use crate::render::figures::{bytes, digits, percent, span};
+use crate::render::figures::{bytes, cores, percent, span};
 use crate::render::growth;
 use crate::render::markdown::{Document, Table, code, fenced, text};
+use crate::render::ticket::moment;
 
 const OWNERS_SHOWN: usize = 8;
 const MECHANISMS_SHOWN: usize = 3;
@@ -58,7 +59,7 @@ fn sizing(document: &mut Document, verdict: &Verdict) {
     ]);
     table.row([
         sizing.workers.to_string(),
-        sizing.quota_cores.map_or_else(|| "none known".to_owned(), |cores| format!("{} cores", digits(cores))),
+        sizing.quota_cores.map_or_else(|| "none known".to_owned(), cores),
         sizing.cpus.map_or_else(|| "not readable".to_owned(), |cpus| cpus.to_string()),
         sizing.memory_bytes.map_or_else(|| "not readable".to_owned(), |size| bytes(size as f64)),
         sizing.throttled_percent.map_or_else(|| "not counted".to_owned(), percent),
@@ -106,10 +107,10 @@ fn stall(document: &mut Document, stall: Option<&Stall>) {
     };
     let worker = stall.pid.map_or_else(String::new, |pid| format!(", worker {pid}"));
     document.block(format!(
-        "**Event loop**: {} Longest stall: {} from {} UTC on{worker} ({by}).",
+        "**Event loop**: {} Longest stall: {} from {} on{worker} ({by}).",
         text(&stall.sentence),
         span(stall.seconds),
-        text(&stall.from_utc),
+        moment(&stall.from_utc),
     ));
     if stall.stack.is_empty() {
         document.block("No stack was found for it.");

@@ -4,7 +4,7 @@ use crate::analyse::Facts;
 use crate::analyse::facts::SharedEnviron;
 use crate::collect::fingerprint::{Cgroup, CgroupVersion, Container, Fingerprint, Host};
 use crate::redact::Clean;
-use crate::render::figures::{bytes, counted, digits, percent, span};
+use crate::render::figures::{bytes, cores, count, counted, digits, percent, span};
 use crate::render::markdown::{Document, Table, code, text};
 use crate::render::ticket::reproduction::server_word;
 
@@ -104,17 +104,15 @@ fn cgroup(table: &mut Table, cgroup: &Cgroup<Clean>) {
         return;
     }
     let version = if cgroup.version == CgroupVersion::V1 { "v1" } else { "v2" };
-    let quota =
-        cgroup.cpu_quota_cores.map_or_else(|| "no limit".to_owned(), |cores| format!("{} cores", digits(cores)));
+    let quota = cgroup.cpu_quota_cores.map_or_else(|| "no limit".to_owned(), cores);
     table.row(["CPU limit".to_owned(), format!("{quota} (cgroup {version})")]);
     if let (Some(periods), Some(throttled)) = (cgroup.periods.filter(|periods| *periods > 0), cgroup.throttled_periods)
     {
         let held = cgroup.throttled_usec.map(|us| format!(", held for {}", span(us as f64 / 1e6))).unwrap_or_default();
         let share = percent(throttled as f64 / periods as f64 * 100.0);
-        table.row([
-            "Throttled since the cgroup was made".to_owned(),
-            format!("in {throttled} of {periods} periods ({share}){held}"),
-        ]);
+        let [throttled, periods] = [throttled, periods].map(|number| count(number as f64));
+        let told = format!("in {throttled} of {periods} periods ({share}){held}");
+        table.row(["Throttled since the cgroup was made".to_owned(), told]);
     }
     let limit = cgroup.memory_limit_bytes.map_or_else(|| "no limit".to_owned(), |size| bytes(size as f64));
     let used = cgroup.memory_used_bytes.map(|size| format!(", {} in use", bytes(size as f64))).unwrap_or_default();

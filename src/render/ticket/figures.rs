@@ -15,7 +15,9 @@ pub fn write(document: &mut Document, facts: &Facts, verdict: &Verdict) {
     liveliness(&mut figures, facts);
     document.table(&figures);
     if facts.series.0.is_empty() {
-        document.block("This bundle holds no figures over time, so that there are no charts.");
+        document.block(
+            "This bundle holds no figures over time: its charts show at most what the profile tells of the CPU.",
+        );
     } else {
         let charts: Vec<String> = CHARTS.iter().map(|chart| format!("`{chart}`")).collect();
         document.block(format!(

@@ -88,7 +88,7 @@ fn files(facts: &Facts) -> Table {
         ("report.html", "everything on one page", true),
         ("flamegraphs/", "all.svg, one for each worker, one for each slice", true),
         ("flamegraphs/spike-minus-baseline.svg", "what grew (red) and shrank (blue)", facts.baseline.is_some()),
-        ("charts/", "CPU, memory, traffic and latency over time, PNG and SVG", series),
+        ("charts/", "CPU, memory, traffic and latency over time, PNG and SVG", true),
         ("summary.json", "the verdict with its figures", true),
         ("evidence.json", "the facts that the verdict is computed from", true),
         ("profiles/", "folded stacks and every sample", true),

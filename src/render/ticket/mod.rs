@@ -21,7 +21,8 @@ mod workload;
 use std::path::Path;
 
 use crate::analyse::{Facts, Verdict};
-use crate::render::markdown::Document;
+use crate::render::figures::utc;
+use crate::render::markdown::{Document, text};
 
 pub use form::{Link, form_link};
 
@@ -43,6 +44,11 @@ pub fn ticket(facts: &Facts, verdict: &Verdict) -> String {
     missing::write(&mut document, facts, verdict);
     measured::write(&mut document, facts, verdict);
     document.into_string()
+}
+
+/// A stored time as people read it; as it is where it is none.
+fn moment(stored: &str) -> String {
+    stored.parse().map_or_else(|_| text(stored), utc)
 }
 
 /// What is printed to the one who files the ticket: its text, the link, and which files to drag in.

@@ -4,9 +4,9 @@ use crate::analyse::{Facts, Verdict};
 use crate::collect::fingerprint::{Fingerprint, Server, WorkerMode};
 use crate::discover::Role;
 use crate::redact::Clean;
-use crate::render::markdown::{Document, Table, code, details, fenced, text};
+use crate::render::markdown::{Document, Table, code, details, fenced};
 use crate::render::shell;
-use crate::render::ticket::{request, workload};
+use crate::render::ticket::{moment, request, workload};
 
 /// A config longer than this is in the bundle only: an issue takes 65,536 characters in all.
 const CONFIG_LINES: usize = 200;
@@ -89,7 +89,7 @@ fn config(document: &mut Document, facts: &Facts) {
     let litellm = facts.fingerprint.as_ref().map(|fingerprint| &fingerprint.litellm);
     let path = litellm.and_then(|litellm| litellm.config_path.as_ref());
     let modified = litellm.and_then(|litellm| litellm.config_modified_utc.as_deref());
-    let modified = modified.map_or_else(String::new, |time| format!(", last changed {} (UTC)", text(time)));
+    let modified = modified.map_or_else(String::new, |time| format!(", last changed {}", moment(time)));
     let Some(config) = &facts.config else {
         document.block(match path {
             Some(path) => {

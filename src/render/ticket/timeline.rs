@@ -39,7 +39,7 @@ fn before(facts: &Facts) -> Vec<Moment> {
     let mut moments = Vec::new();
     for process in &fingerprint.processes {
         let named = match process.role {
-            Role::Supervisor => "the supervisor",
+            Role::Supervisor => "the supervisor, pid",
             Role::Worker => "worker",
             _ => continue,
         };

@@ -4,7 +4,8 @@ use crate::analyse::{Facts, Verdict};
 use crate::redact::Clean;
 use crate::render::figures::{bytes, count, digits, span};
 use crate::render::growth;
-use crate::render::markdown::{Document, Table, code, text};
+use crate::render::markdown::{Document, Table, code};
+use crate::render::ticket::moment;
 use crate::workload::{Origin, Shape, When};
 
 const SHAPES_SHOWN: usize = 12;
@@ -51,8 +52,8 @@ fn before_and_during(facts: &Facts) -> String {
                 .to_owned()
         }
         (before, _) => format!(
-            "The requests during the spike are in section 2. Before it there were {before} shapes of requests \
-             (all in `workload/requests.jsonl`):"
+            "The requests during the spike are in section 2. Shapes of requests before it: {} (all in `workload/requests.jsonl`):",
+            before,
         ),
     }
 }
@@ -130,16 +131,16 @@ fn config_and_start(document: &mut Document, facts: &Facts) {
                 _ => "before the proxy started, so that the proxy runs with it",
             };
             format!(
-                "The config file was last changed {} (UTC), the proxy started {} (UTC): {newer}.",
-                text(modified),
-                text(started),
+                "The config file was last changed {}, the proxy started {}: {newer}.",
+                moment(modified),
+                moment(started),
             )
         }
         (None, Some(started)) => {
-            format!("The proxy started {} (UTC). When its configuration was changed is not known.", text(started))
+            format!("The proxy started {}. When its configuration was changed is not known.", moment(started))
         }
         (Some(modified), None) => {
-            format!("The config file was last changed {} (UTC). When the proxy started is not known.", text(modified))
+            format!("The config file was last changed {}. When the proxy started is not known.", moment(modified))
         }
         (None, None) => "When the proxy started and its configuration was changed is not known.".to_owned(),
     });
