@@ -53,7 +53,8 @@ pub fn factor(before: f64, after: f64) -> Option<String> {
 
 /// `1 core`, `1.50 cores`.
 pub fn cores(cores: f64) -> String {
-    format!("{} {}", count(cores), if cores == 1.0 { "core" } else { "cores" })
+    let number = count(cores);
+    if number == "1" { "1 core".to_owned() } else { format!("{number} cores") }
 }
 
 /// A moment: `2026-11-24 06:15:00 UTC`.

@@ -24,7 +24,7 @@ pub fn headline(comparison: &Comparison) -> String {
         None => format!("No function's own CPU {per} grew."),
         Some(function) => {
             let (before, after) = (function.self_before, function.self_after);
-            let times = factor(before, after).map_or_else(|| "it used none before".to_owned(), |factor| factor);
+            let times = factor(before, after).unwrap_or_else(|| "it used none before".to_owned());
             format!(
                 "{} in {} grew most: its own CPU {per} went from {} to {} ({times}).",
                 code(&function.name),

@@ -140,8 +140,8 @@ impl Document {
 
     /// A list.
     pub fn bullets(&mut self, items: impl IntoIterator<Item = String>) {
-        let items: String = items.into_iter().map(|item| format!("- {item}\n")).collect();
-        self.block(items);
+        let items: Vec<String> = items.into_iter().map(|item| format!("- {item}")).collect();
+        self.block(items.join("\n"));
     }
 
     /// A table; nothing where it has no row.
@@ -201,9 +201,8 @@ mod tests {
                 Event::Text(text) | Event::Code(text) => seen.push_str(&text),
                 Event::SoftBreak | Event::HardBreak => seen.push('\n'),
                 Event::InlineHtml(html) if &*html == APART || html.ends_with("code>") => {}
-                Event::Start(Tag::Paragraph | Tag::CodeBlock(_) | Tag::TableCell | Tag::TableHead | Tag::TableRow) => {}
-                Event::Start(tag) => elements.push(format!("{tag:?}")),
-                Event::End(_) => {}
+                Event::Start(Tag::Paragraph | Tag::CodeBlock(_) | Tag::TableCell | Tag::TableHead | Tag::TableRow)
+                | Event::End(_) => {}
                 other => elements.push(format!("{other:?}")),
             }
         }

@@ -45,7 +45,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn a_shell_reads_back_what_was_written(argument in r#"[ -~\n]{0,30}"#) {
+        fn a_shell_reads_back_what_was_written(argument in r"[ -~\n]{0,30}") {
             prop_assert_eq!(shell(&format!("printf %s {}", quoted(&argument))), argument.clone());
             let document = format!("cat <<END_OF_IT\n{}\nEND_OF_IT", in_here_document(&argument));
             prop_assert_eq!(shell(&document), argument + "\n");

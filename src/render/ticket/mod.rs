@@ -61,13 +61,13 @@ pub fn hand_over(bundle: &Path, facts: &Facts, verdict: &Verdict) -> String {
     } else {
         format!("   (A link holds no more: shortened are {}. The text above has all of it.)\n", link.dropped.join(", "))
     };
-    let pictures: String = CHARTS.iter().map(|chart| format!("     {folder}/{chart}\n")).collect();
+    let pictures = CHARTS.map(|chart| format!("     {folder}/{chart}")).join("\n");
     format!(
         "{}\n{}\n\nHow to file it\n\n\
          1. Open this link: LiteLLM's bug form, filled in.\n\n   {}\n\n{shortened}\n\
          2. Drag the bundle into the form: {tarball}\n   \
          GitHub takes attachments up to 25 MB. It holds this text as TICKET.md.\n\n\
-         3. Unpack it (tar -xzf {}) and drag in its pictures:\n\n{pictures}\n\
+         3. Unpack it (tar -xzf {}) and drag in its pictures:\n\n{pictures}\n\n\
          Read it before you send it: what was withheld is in redactions.json, what is missing in section 6.\n",
         ticket(facts, verdict),
         "-".repeat(80),

@@ -35,7 +35,8 @@ pub fn write(document: &mut Document, facts: &Facts, verdict: &Verdict) {
     document.heading(3, "The reporter's steps");
     match &facts.evidence.reporter.repro_steps {
         Some(steps) => {
-            document.block(fenced("text", &cut(steps.as_str(), usize::MAX, STEPS_CHARACTERS, "evidence.json")))
+            let steps = cut(steps.as_str(), usize::MAX, STEPS_CHARACTERS, "evidence.json");
+            document.block(fenced("text", &steps));
         }
         None => document.block("Not given: add them with `--repro-steps FILE`, or write them here."),
     }

@@ -44,16 +44,16 @@ pub fn requests(document: &mut Document, facts: &Facts) {
 }
 
 fn before_and_during(facts: &Facts) -> String {
-    let sum = |when: When| facts.shapes.iter().filter(|shape| shape.when == when).count();
-    match (sum(When::Before), sum(When::During)) {
+    let before = facts.shapes.iter().filter(|shape| shape.when == When::Before).count();
+    match (before, facts.shapes.len() - before) {
         (0, 0) => "No requests were seen, neither before nor during: see section 6.".to_owned(),
         (0, _) => {
             "The requests during the spike are in section 2; no source tells of requests before it: see section 6."
                 .to_owned()
         }
-        (before, _) => format!(
-            "The requests during the spike are in section 2. Shapes of requests before it: {} (all in `workload/requests.jsonl`):",
-            before,
+        _ => format!(
+            "The requests during the spike are in section 2. Shapes of requests before it: {before} (all in \
+             `workload/requests.jsonl`).",
         ),
     }
 }
