@@ -105,7 +105,7 @@ pub fn flamegraphs(facts: &Facts, verdict: &Verdict) -> Result<Vec<Artifact>> {
         )?;
     }
     if let (Some(baseline), Some(comparison)) = (&facts.baseline, &verdict.comparison) {
-        let svg = diff::flamegraph(baseline, facts, comparison.per)?;
+        let svg = diff::flamegraph(baseline, facts, comparison)?;
         files.push(Artifact::new("flamegraphs/spike-minus-baseline.svg", svg));
     }
     Ok(files)

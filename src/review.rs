@@ -64,7 +64,7 @@ pub fn diff(plan: &DiffPlan) -> Result<u8, Failure> {
     let text = drawn::text(&before, &after, &comparison);
     let json = serde_json::to_string_pretty(&Difference { comparison: &comparison }).context("JSON")?;
     if let Some(folder) = &plan.output {
-        let svg = drawn::flamegraph(&before, &after, comparison.per).context("the differential flamegraph")?;
+        let svg = drawn::flamegraph(&before, &after, &comparison).context("the differential flamegraph")?;
         let files = [("diff.json", json.clone()), ("diff.md", text.clone()), ("diff.svg", svg)];
         write_all(folder, files.into_iter().map(|(name, text)| Artifact::new(name, text)))?;
         notices.say(format!("written to {}: diff.md, diff.json, diff.svg", folder.display()));

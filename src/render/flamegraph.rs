@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use inferno::flamegraph::color::{BackgroundColor, Color, PaletteMap};
+use inferno::flamegraph::color::{BackgroundColor, Color, PaletteMap, StrokeColor};
 use inferno::flamegraph::{self, Direction, Options, TextTruncateDirection};
 
 use crate::analyse::frames::{Kind, drawn};
@@ -84,24 +84,55 @@ pub fn draw(folded: &str, heading: &Heading, palette: &Palette) -> std::io::Resu
         return Ok(no_cpu(heading));
     }
     let mut colours = palette.0.clone();
+    let mut options = options(heading);
+    "CPU-ms".clone_into(&mut options.count_name);
+    options.factor = 0.001;
+    options.palette_map = Some(&mut colours);
+    drawn_by_inferno(folded, options, &legend(&Kind::ALL.map(|kind| (kind.label(), colour_of(kind)))))
+}
+
+/// Draws folded stacks with two weights each, before and after, in nanoseconds of CPU for each `unit`. A width is what is
+/// after; the colour says how a frame's own CPU changed.
+pub fn draw_difference(folded: &str, heading: &Heading, unit: &str) -> std::io::Result<String> {
+    // Without anything after there is no width to draw.
+    if folded.lines().all(|line| line.ends_with(" 0")) {
+        return Ok(no_cpu(heading));
+    }
+    let mut options = options(heading);
+    // inferno forgets the factor where it tells a difference in percent: no other unit than the weights' own.
+    options.count_name = format!("CPU-ns {unit}");
+    // What did not change is as good as white.
+    options.stroke_color = StrokeColor::Color(Color { r: 190, g: 190, b: 190 });
+    drawn_by_inferno(folded, options, &legend(&DIFFERENCE))
+}
+
+fn options<'a>(heading: &Heading) -> Options<'a> {
     let mut options = Options::default();
     options.title.clone_from(&heading.title);
     options.subtitle = Some(heading.subtitle.clone());
-    "CPU-ms".clone_into(&mut options.count_name);
     "Function".clone_into(&mut options.name_type);
-    options.factor = 0.001;
     options.min_width = THINNEST_PERCENT;
     // Roots on top: stacks are deep, and what a reader needs first is beside the title.
     options.direction = Direction::Inverted;
     options.text_truncate_direction = TextTruncateDirection::Right;
     options.bgcolors = Some(BackgroundColor::Flat(Color { r: 255, g: 255, b: 255 }));
-    options.palette_map = Some(&mut colours);
     options.deterministic = true;
+    options
+}
+
+fn drawn_by_inferno(folded: &str, mut options: Options<'_>, legend: &str) -> std::io::Result<String> {
     let mut svg = Vec::new();
     flamegraph::from_lines(&mut options, folded.lines(), &mut svg)?;
     let svg = String::from_utf8(svg).map_err(std::io::Error::other)?;
-    Ok(furnished(&svg))
+    Ok(furnished(&svg, legend))
 }
+
+/// The ends of inferno's scale for differences, and its middle.
+const DIFFERENCE: [(&str, Color); 3] = [
+    ("own CPU grew", Color { r: 255, g: 100, b: 100 }),
+    ("own CPU shrank", Color { r: 100, g: 100, b: 255 }),
+    ("unchanged, or only calls others", Color { r: 250, g: 250, b: 250 }),
+];
 
 /// Colours that stay apart for colour-blind eyes (Okabe and Ito's set, lightened so that black text reads well).
 fn colour_of(kind: Kind) -> Color {
@@ -126,13 +157,13 @@ fn shade(colour: Color, name: &str) -> Color {
 }
 
 /// inferno draws no legend, and some things are better otherwise.
-fn furnished(svg: &str) -> String {
+fn furnished(svg: &str, legend: &str) -> String {
     let mut svg = svg.to_owned();
     for (inferno, better) in BETTER {
         svg = svg.replacen(inferno, better, 1);
     }
     // In an SVG the later covers the earlier.
-    svg = svg.replacen(DETAILS, &(legend() + DETAILS), 1);
+    svg = svg.replacen(DETAILS, &(legend.to_owned() + DETAILS), 1);
     if let Some(at) = svg.find(MATCHED)
         && let Some(y) = svg[at..].find(" y=\"").map(|y| at + y + 4)
         && let Some(end) = svg[y..].find('"').map(|end| y + end)
@@ -144,18 +175,23 @@ fn furnished(svg: &str) -> String {
 }
 
 /// Set from the right edge, so that it stays in sight at every width and ends where the frames end.
-fn legend() -> String {
+fn legend(entries: &[(&str, Color)]) -> String {
     const EDGE: i32 = 10;
     const GAP: i32 = 12;
     let mut out = String::from("<svg id=\"legend\" x=\"100%\" overflow=\"visible\">");
     let mut x = GAP - EDGE;
-    for kind in Kind::ALL.into_iter().rev() {
-        let Color { r, g, b } = colour_of(kind);
-        x -= i32::try_from((73 * kind.label().len()).div_ceil(10)).unwrap_or(0) + GAP;
+    for (label, colour) in entries.iter().rev() {
+        let Color { r, g, b } = colour;
+        x -= i32::try_from((73 * label.len()).div_ceil(10)).unwrap_or(0) + GAP;
         let (box_x, box_y) = (x - 17, LEGEND_Y - 10);
+        // What is nearly white has an edge.
+        let edge = if r.min(g).min(b) > &240 { " stroke=\"rgb(190,190,190)\"" } else { "" };
         // Writing to a string cannot fail.
-        let _ = write!(out, "<text x=\"{x}\" y=\"{LEGEND_Y}\">{}</text>", kind.label());
-        let _ = write!(out, "<rect x=\"{box_x}\" y=\"{box_y}\" width=\"12\" height=\"12\" fill=\"rgb({r},{g},{b})\"/>");
+        let _ = write!(out, "<text x=\"{x}\" y=\"{LEGEND_Y}\">{label}</text>");
+        let _ = write!(
+            out,
+            "<rect x=\"{box_x}\" y=\"{box_y}\" width=\"12\" height=\"12\" fill=\"rgb({r},{g},{b})\"{edge}/>"
+        );
         x -= 17;
     }
     out.push_str("</svg>");

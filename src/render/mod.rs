@@ -2,8 +2,13 @@
 
 pub mod charts;
 pub mod diff;
+pub mod figures;
 pub mod flamegraph;
 pub mod folded;
+pub mod growth;
+pub mod loads;
+pub mod markdown;
 pub mod report;
+pub mod shell;
 pub mod summary;
 pub mod ticket;

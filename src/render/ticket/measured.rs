@@ -1,0 +1,109 @@
+//! Section 7: how all of this was measured, what that cost, and what is in the bundle.
+
+use crate::analyse::{Facts, Verdict};
+use crate::bundle::manifest::{Overhead, Status};
+use crate::redact::Clean;
+use crate::render::figures::{bytes, count, counted, digits, percent, span};
+use crate::render::markdown::{Document, Table, code, text};
+use crate::render::shell;
+use crate::sample::pyspy::Sampling;
+
+pub fn write(document: &mut Document, facts: &Facts, verdict: &Verdict) {
+    document.heading(2, "7. How this was measured");
+    let manifest = &facts.manifest;
+    let settings = &manifest.settings;
+    let sampling = match settings.sampling {
+        Sampling::Nonblocking => "without stopping the workers",
+        Sampling::Blocking => "with the worker stopped for each sample",
+    };
+    let mut points = vec![
+        format!(
+            "{} {}, called as {}",
+            text(&manifest.tool.name),
+            code(&manifest.tool.version),
+            code(&shell::line(manifest.arguments.iter().map(Clean::as_str))),
+        ),
+        format!(
+            "Sampled for {} of {} asked for, in slices of {}, at {} Hz at most, by {} {}, {sampling}",
+            span(verdict.cpu.wall_seconds),
+            span(settings.duration_seconds),
+            span(settings.slice_seconds),
+            settings.rate_hz,
+            text(&manifest.engine.name),
+            code(&manifest.engine.version),
+        ),
+        quality(verdict),
+        "Shares and widths are CPU time from the kernel's clock of each thread, dealt out to the stacks; they are not counts of samples".to_owned(),
+        format!("Redaction withheld {}; `redactions.json` says by which rules and never what", counted(manifest.redactions as usize, "value")),
+    ];
+    points.push(match Overhead::of(&facts.evidence, verdict, 0.0) {
+        Some(cost) => format!(
+            "Cost: the samplers took {} of a core for each worker (budget {}), this program {} of a core{}",
+            percent(cost.samplers_core_percent_per_worker),
+            percent(settings.max_overhead_percent),
+            percent(cost.own_core_percent),
+            cost.own_peak_rss_bytes.map(|size| format!(" and {} of memory", bytes(size as f64))).unwrap_or_default(),
+        ),
+        None => "Cost: not known, as the capture was killed before it could say".to_owned(),
+    });
+    if manifest.status != Status::Complete {
+        let by = manifest
+            .interrupted_by
+            .as_ref()
+            .map(|signal| format!(", interrupted by {}", text(signal)))
+            .unwrap_or_default();
+        points.push(format!("The bundle is **partial**{by}: section 6 says what is missing"));
+    }
+    if facts.evidence.reporter.prompts_included {
+        points
+            .push("The reporter's requests are in the bundle **with their content**, as asked for by name".to_owned());
+    }
+    document.bullets(points.into_iter().map(|point| point + "."));
+    document.table(&files(facts));
+}
+
+fn quality(verdict: &Verdict) -> String {
+    let quality = &verdict.quality;
+    let reasons: Vec<String> = quality.reasons.iter().map(|reason| text(reason)).collect();
+    let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join("; ")) };
+    let difference = verdict.cpu.difference_percent.map_or_else(String::new, |difference| {
+        format!("; the threads' clocks differ from the process's own count by {difference:+.1} %")
+    });
+    format!(
+        "Quality of the profile: **{}**{reasons}; {} samples with CPU, {} lost, {} Hz reached; {} of the CPU in threads \
+         without Python, {} where nothing was sampled{difference}",
+        quality.grade.word(),
+        count(quality.samples as f64),
+        count(quality.errors as f64),
+        digits(quality.achieved_hz),
+        percent(verdict.cpu.native_percent),
+        percent(verdict.cpu.not_sampled_percent),
+    )
+}
+
+fn files(facts: &Facts) -> Table {
+    let logs = facts.logs.before.is_some() || facts.logs.during.is_some();
+    let series = !facts.series.0.is_empty();
+    let files = [
+        ("report.html", "everything on one page", true),
+        ("flamegraphs/", "all.svg, one for each worker, one for each slice", true),
+        ("flamegraphs/spike-minus-baseline.svg", "what grew (red) and shrank (blue)", facts.baseline.is_some()),
+        ("charts/", "CPU, memory, traffic and latency over time, PNG and SVG", true),
+        ("summary.json", "the verdict with its figures", true),
+        ("evidence.json", "the facts that the verdict is computed from", true),
+        ("profiles/", "folded stacks and every sample", true),
+        ("series/", "figures second by second, CSV", series),
+        ("logs/", "before.log and during.log, as far as they could be read", logs),
+        ("workload/", "shapes of requests", !facts.shapes.is_empty()),
+        ("environment/", "machine, container, interpreter, packages, variables, config", facts.fingerprint.is_some()),
+        ("baseline/", "the facts of the bundle that this one is held against", facts.baseline.is_some()),
+        ("manifest.json", "every file with its size and SHA-256, gaps, cost", true),
+        ("redactions.json", "what was withheld, by rule and file", true),
+        ("capture.log", "what the tool did, with times", true),
+    ];
+    let mut table = Table::new(&["file of the bundle", "what is in it"]);
+    for (name, what, there) in files {
+        table.row([format!("`{name}`"), if there { what.to_owned() } else { "not in this bundle".to_owned() }]);
+    }
+    table
+}
