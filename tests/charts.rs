@@ -10,7 +10,7 @@ mod golden;
 
 use std::{env, fs, path::PathBuf};
 
-use facts::{Spike, bare, clean, gap};
+use facts::{Spike, bare, gap};
 use golden::{assert_as_blessed, parsed};
 use litellm_capture::{
     analyse::{facts::Facts, verdict::Verdict, verdict::profiled},
@@ -100,7 +100,8 @@ fn without_figures_a_chart_says_why() {
 fn names_are_text_and_never_markup() {
     let host = "</title><script>alert(1)</script>\u{202e}\u{0} ünï & 漢字 \"q\"";
     let charts = drawn(&Spike { host, version: "1 <b> & 'x'", ..Spike::default() });
-    assert_says(&charts, "cpu", "LiteLLM 1 <b> & 'x' on </title><script>alert(1)</script>");
+    assert_says(&charts, "cpu", "LiteLLM 1 <b> & 'x'");
+    assert_says(&charts, "cpu", "</title><script>");
     assert_blessed("hostile", &charts, &["cpu"]);
 }
 
@@ -108,12 +109,12 @@ fn names_are_text_and_never_markup() {
 fn a_title_says_what_was_counted() {
     let spike = Spike::default();
     let mut facts = spike.facts();
-    assert_says(&draw(&facts, &spike), "traffic", "by LiteLLM's metric files");
+    assert_says(&draw(&facts, &spike), "traffic", "requests per second, counted by LiteLLM's metric files");
 
     let table = facts.series.0.remove(table::TRAFFIC).expect("it was there");
     let log = litellm_capture::series::Table { name: table::ACCESS_LOG.to_owned(), ..table.clone() };
     facts.series.0.insert(log.name.clone(), log);
-    assert_says(&draw(&facts, &spike), "traffic", "by the access log");
+    assert_says(&draw(&facts, &spike), "traffic", "counted by the access log");
 
     facts.series.0.remove(table::ACCESS_LOG);
     let mut network = litellm_capture::series::Table { name: table::NETWORK.to_owned(), ..table };
@@ -192,5 +193,4 @@ fn a_reading_that_failed_leaves_a_gap_and_no_zero() {
     let table = facts.series.0.get_mut(&format!("{}-{}", table::WORKER, Spike::pid(0))).expect("the worker's table");
     table.rows[40].values[0] = None;
     assert_eq!(lines(&facts), 2);
-    assert!(clean("x").as_str() == "x");
 }

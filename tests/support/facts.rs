@@ -27,6 +27,8 @@ pub const SAMPLED_FROM_S: u64 = 200;
 pub const SAMPLED_TO_S: u64 = 230;
 const SPIKE_FROM_S: u64 = 180;
 const WATCHED_S: u64 = 240;
+/// Rows that are missing.
+const LOST_S: std::ops::Range<u64> = 121..129;
 
 pub fn clean(text: &str) -> Clean {
     Redactor::new(&Sources::default()).text("test", &Raw::new(text))
@@ -83,14 +85,15 @@ impl Spike {
         for second in 0..=WATCHED_S {
             // Nothing is read at the very same moment.
             let at_us = second * S + (noise(second + 77) * 3_000.0) as u64;
-            // A machine that is too busy does not let anybody read anything.
-            if (121..129).contains(&second) {
+            // A machine that is too busy does not let anybody read anything; what is counted is counted later.
+            if LOST_S.contains(&second) {
                 continue;
             }
+            let since_s = if second == LOST_S.end { (LOST_S.end - LOST_S.start + 1) as f64 } else { 1.0 };
             let scarcity = self.scarcity(second);
             let mut cpu_s = 0.0;
             for index in 0..self.workers {
-                let cores = self.wanted(index, second) * scarcity;
+                let cores = self.wanted(index, second) * scarcity * since_s;
                 cpu_s += cores;
                 let lost = index == 1 && (60..66).contains(&second);
                 let rss = MIB * (540.0 + f64::from(index) * 6.0 + second as f64 * 0.25 + 3.0 * noise(second));
@@ -114,7 +117,7 @@ impl Spike {
                 table::CGROUP,
                 at_us + 2_000,
                 &[
-                    (column::PERIODS, Some(10.0)),
+                    (column::PERIODS, Some(10.0 * since_s)),
                     (column::THROTTLED_PERIODS, Some(((1.0 - scarcity) * 25.0).round().min(10.0))),
                     (column::MEMORY_BYTES, Some(memory)),
                 ],
@@ -122,7 +125,7 @@ impl Spike {
             rows.push(row(
                 table::HOST,
                 at_us + 2_500,
-                &[(column::BUSY_S, Some(cpu_s * 1.1 + 0.6 + noise(second) * 0.3))],
+                &[(column::BUSY_S, Some(cpu_s * 1.1 + (0.6 + noise(second) * 0.3) * since_s))],
             ));
             let failed = second > SPIKE_FROM_S + 10 && noise(second * 3) > 0.9;
             let answer =
@@ -136,7 +139,7 @@ impl Spike {
                 ],
             ));
             if second % 5 == 0 {
-                let requests = Self::requests(second);
+                let requests = Self::requests(second) * if second == 130 { 2.0 } else { 1.0 };
                 let failed = if second > SPIKE_FROM_S { (requests * 0.06).round() } else { 0.0 };
                 let in_flight =
                     if second >= SPIKE_FROM_S { 38.0 + 20.0 * noise(second) } else { 9.0 + 4.0 * noise(second) };

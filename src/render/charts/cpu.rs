@@ -27,7 +27,8 @@ pub fn picture(facts: &Facts, verdict: &Verdict, scene: &Scene) -> Picture {
         layers.push(Layer::Line(key, stack.total, Stroke::Strong));
     }
     if let Some(quota) = facts.fingerprint.as_ref().and_then(|print| print.cgroup.cpu_quota_cores) {
-        let figure = Some(format!("{} cores", Unit::Cores.tick(quota)));
+        let unit = if quota > 1.0 { "cores" } else { "core" };
+        let figure = Some(format!("{} {unit}", Unit::Cores.tick(quota)));
         let key = Key { name: "quota".to_owned(), colour: colour::VERMILION, figure };
         layers.push(Layer::Level(key, quota, Reach::IfNear));
     }

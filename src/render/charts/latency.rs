@@ -46,7 +46,8 @@ pub fn picture(facts: &Facts, verdict: &Verdict, scene: &Scene) -> Picture {
     if let Some(table) = probes {
         let failed: Vec<u64> =
             table.column(column::FAILED).filter(|(_, failed)| *failed > 0.0).map(|(at_us, _)| at_us).collect();
-        let figure = Some(failed.len().to_string());
+        let (from_us, to_us) = scene.told_us();
+        let figure = Some(failed.iter().filter(|at_us| (from_us..=to_us).contains(at_us)).count().to_string());
         layers.push(Layer::Crosses(Key { name: "failed probes".to_owned(), colour: colour::BLACK, figure }, failed));
     }
     if !layers.iter().any(Layer::is_data) {

@@ -18,8 +18,8 @@ const RIGHT: f64 = 582.0;
 const TOP: f64 = 74.0;
 const BOTTOM: f64 = 314.0;
 /// Between panels: room for the heading of the lower one.
-const BETWEEN: f64 = 24.0;
-const STRIP_HEIGHT: f64 = 6.0;
+const BETWEEN: f64 = 30.0;
+const STRIP_HEIGHT: f64 = 8.0;
 /// The legend's column.
 const LEGEND_LEFT: f64 = 600.0;
 const LEGEND_RIGHT: f64 = 790.0;
@@ -56,7 +56,9 @@ pub fn draw(picture: &Picture, scene: &Scene) -> String {
         let bottom = top + room * panel.height / heights;
         let field = Field { top, bottom, scale: scale_of(panel, bottom - top) };
         paper.panel(&mut svg, panel, &field);
-        for layer in panel.layers.iter().filter(|layer| !layer.is_empty()) {
+        let mut layers: Vec<&Layer> = panel.layers.iter().filter(|layer| !layer.is_empty()).collect();
+        layers.sort_by_key(|layer| rank(layer));
+        for layer in layers {
             legend.entry(layer, field.has(layer));
         }
         top = bottom + BETWEEN;
@@ -65,6 +67,19 @@ pub fn draw(picture: &Picture, scene: &Scene) -> String {
     legend.notes(&picture.notes);
     svg.append(legend.svg);
     svg.done()
+}
+
+/// The legend's order: first what the chart is about, then what it is held against.
+fn rank(layer: &Layer) -> u8 {
+    match layer {
+        Layer::Line(_, _, Stroke::Strong) => 0,
+        Layer::Band(..) => 1,
+        Layer::Crosses(..) => 2,
+        Layer::Before(..) => 3,
+        Layer::Level(..) => 4,
+        Layer::Strip(..) => 5,
+        Layer::Line(_, _, Stroke::Thin) => 6,
+    }
 }
 
 /// Why there is nothing, in the place of it.
@@ -89,7 +104,7 @@ fn scale_of(panel: &Panel, height: f64) -> Scale {
         .filter(|layer| layer.reach() == Reach::IfNear)
         .map(|layer| layer.values().into_iter().fold(0.0, f64::max));
     let top = near.filter(|value| *value <= largest * NEAR).fold(largest, f64::max);
-    let ticks = (height / 45.0).round().max(1.0) as u32;
+    let ticks = (height / 45.0).round().max(2.0) as u32;
     match panel.span {
         Span::FromNought => Scale::linear(panel.unit, top, ticks),
         Span::Decades => Scale::spanning(panel.unit, always.iter().copied().chain([top]), ticks),
@@ -137,7 +152,8 @@ impl Paper<'_> {
             self.layer(svg, layer, field);
         }
         svg.line((LEFT, field.bottom), (RIGHT, field.bottom), "stroke=\"#777\"");
-        svg.text((12.0, field.top - 8.0), &panel.heading, style(SMALL, INK, Anchor::Start));
+        self.sampled_ends(svg, field);
+        svg.text((12.0, field.top - 11.0), &panel.heading, style(SMALL, INK, Anchor::Start));
         for layer in panel.layers.iter().filter(|layer| field.has(layer)) {
             name_of_level(svg, layer, field);
         }
@@ -155,7 +171,15 @@ impl Paper<'_> {
         let words = "stacks sampled";
         let half = width(words, SMALL) / 2.0;
         let middle = f64::midpoint(left, right).clamp(LEFT + half, RIGHT - half);
-        svg.text((middle, field.top - 8.0), words, style(SMALL, "#1f6f9c", Anchor::Middle));
+        svg.text((middle, field.top - 9.0), words, style(SMALL, "#1f6f9c", Anchor::Middle));
+    }
+
+    /// Its ends lie on top of everything: bands cover the shade.
+    fn sampled_ends(&self, svg: &mut Svg, field: &Field) {
+        for at_us in self.scene.sampled_us.into_iter().flat_map(|(from_us, to_us)| [from_us, to_us]) {
+            let x = self.x(at_us);
+            svg.line((x, field.top), (x, field.bottom), "stroke=\"#1f6f9c\" stroke-dasharray=\"2 2\"");
+        }
     }
 
     fn layer(&self, svg: &mut Svg, layer: &Layer, field: &Field) {
@@ -166,7 +190,7 @@ impl Paper<'_> {
                 svg.path(&self.band(slabs, field), &look);
             }
             Layer::Line(_, steps, stroke) => {
-                let width = if *stroke == Stroke::Strong { 1.8 } else { 1.1 };
+                let width = if *stroke == Stroke::Strong { 1.6 } else { 1.1 };
                 let look = format!(
                     "fill=\"none\" stroke=\"{colour}\" stroke-width=\"{width}\" stroke-linejoin=\"round\" \
                      stroke-linecap=\"round\""
@@ -260,7 +284,11 @@ fn name_of_level(svg: &mut Svg, layer: &Layer, field: &Field) {
     let y = field.y(value);
     let y = if y - field.top < SMALL + 6.0 { y + SMALL + 3.0 } else { y - 5.0 };
     let words = format!("{} {}", key.name, key.figure.as_deref().unwrap_or_default());
-    svg.text((x, y), words.trim_end(), style(SMALL, key.colour, anchor));
+    let words = words.trim_end();
+    let long = width(words, SMALL) + 4.0;
+    let left = if anchor == Anchor::End { x - long + 2.0 } else { x - 2.0 };
+    svg.rect((left, y - SMALL + 1.0, long, SMALL + 2.0), "fill=\"#fff\" fill-opacity=\"0.75\"");
+    svg.text((x, y), words, style(SMALL, key.colour, anchor));
 }
 
 /// The legend, entry after entry.

@@ -3,9 +3,13 @@
 use jiff::Timestamp;
 
 use crate::analyse::facts::Facts;
+use crate::render::charts::svg::fitted;
 
 /// Steps for which there is room in a chart.
 pub const MOST_STEPS: usize = 258;
+
+/// Room for LiteLLM's version, in pixels.
+const LONGEST_VERSION: f64 = 100.0;
 
 /// Time and name of a capture.
 #[derive(Debug)]
@@ -39,20 +43,21 @@ impl Scene {
     }
 }
 
+/// A name that came from outside may be of any length; the host's stands at the end, where it can be cut off.
 fn caption(facts: &Facts, epoch: Timestamp, sampled_us: Option<(u64, u64)>) -> String {
-    let mut parts = vec![match facts.litellm_version() {
-        Some(version) => format!("LiteLLM {version}"),
-        None => "LiteLLM of unknown version".to_owned(),
-    }];
-    if let Some(host) = facts.fingerprint.as_ref().and_then(|print| print.host.hostname.as_ref()) {
-        parts[0] += &format!(" on {host}");
-    }
+    let version = facts.litellm_version().map(|version| fitted(version, 12.0, LONGEST_VERSION));
+    let mut parts = vec![
+        format!("LiteLLM {}", version.as_deref().unwrap_or("of unknown version")),
+        epoch.strftime("%Y-%m-%d").to_string(),
+    ];
     let moment = |us: u64| Timestamp::from_microsecond(epoch.as_microsecond().saturating_add_unsigned(us));
     let clock = |us: u64| moment(us).unwrap_or(epoch).strftime("%H:%M:%S").to_string();
-    parts.push(epoch.strftime("%Y-%m-%d").to_string());
     if let Some((from_us, to_us)) = sampled_us {
         let seconds = ((to_us - from_us) as f64 / 1e6).round();
         parts.push(format!("stacks sampled {} to {} UTC ({seconds} s)", clock(from_us), clock(to_us)));
+    }
+    if let Some(host) = facts.fingerprint.as_ref().and_then(|print| print.host.hostname.as_ref()) {
+        parts.push(host.to_string());
     }
     parts.join("  ·  ")
 }

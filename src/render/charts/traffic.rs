@@ -29,7 +29,7 @@ fn counted(facts: &Facts) -> Option<(&Table, &'static str, Source)> {
 pub fn picture(facts: &Facts, verdict: &Verdict, scene: &Scene) -> Picture {
     let mut panels = Vec::new();
     let mut notes = Vec::new();
-    let mut title = "Traffic: requests a second".to_owned();
+    let mut title = "Traffic: requests per second".to_owned();
     let reason = || {
         let otherwise = "neither LiteLLM's counters nor an access log nor accepted connections could be read.";
         why(facts, &["request", "metrics", "traffic", "access log", "connections"], otherwise)
@@ -38,10 +38,10 @@ pub fn picture(facts: &Facts, verdict: &Verdict, scene: &Scene) -> Picture {
         None => notes.push(format!("No data: {}", reason())),
         Some((table, requests, source)) => {
             title = if source.counts_requests() {
-                format!("Traffic: requests a second, by {}", source.words())
+                format!("Traffic: requests per second, counted by {}", source.words())
             } else {
                 notes.push(format!("No requests were counted: {}", reason()));
-                format!("Traffic: {} a second", source.words())
+                format!("Traffic: {}, per second", source.words())
             };
             panels.push(arrivals(&rates(table, requests), &rates(table, column::ERRORS), verdict, (source, scene)));
         }
