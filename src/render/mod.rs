@@ -4,4 +4,5 @@ pub mod charts;
 pub mod escape;
 pub mod flamegraph;
 pub mod folded;
+pub mod report;
 pub mod summary;
