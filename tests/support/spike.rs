@@ -198,7 +198,6 @@ fn evidence(words: Words) -> Evidence {
             late_readings: 0,
             observers_cpu_us: Some(30_000),
             readings: 300,
-            observers_cpu_us: Some(30_000),
         }),
         lifetime: None,
         tallies: vec![],
