@@ -5,14 +5,15 @@ pub fn ratio(part: f64, whole: f64) -> Option<f64> {
     finite(part / whole).filter(|_| whole > 0.0)
 }
 
-/// A figure that a reader can do sums with.
+/// A figure that a reader can do sums with. A sum over nothing is a negative zero, and stops being one here.
 pub fn finite(value: f64) -> Option<f64> {
-    value.is_finite().then_some(value)
+    value.is_finite().then_some(value + 0.0)
 }
 
 /// Three digits that count, but no more than six behind the point.
 pub fn number(value: f64) -> String {
-    let magnitude = value.abs().max(1e-6).log10().floor();
+    // As large as it will be once it is rounded: 0.09996 is written as 0.100.
+    let magnitude = (value.abs() * 1.0005).max(1e-6).log10().floor();
     let decimals = (2.0 - magnitude).clamp(0.0, 6.0) as usize;
     if value == 0.0 { "0".to_owned() } else { format!("{value:.decimals$}") }
 }
@@ -52,8 +53,16 @@ mod tests {
 
     #[test]
     fn figures_read_as_a_person_would_write_them() {
-        let numbers =
-            [(0.0, "0"), (1_234.4, "1234"), (50.0, "50.0"), (4.1, "4.10"), (0.3, "0.300"), (0.000_04, "0.000040")];
+        let numbers = [
+            (0.0, "0"),
+            (1_234.4, "1234"),
+            (50.0, "50.0"),
+            (4.1, "4.10"),
+            (0.3, "0.300"),
+            (0.099_96, "0.100"),
+            (9.996, "10.0"),
+            (0.000_04, "0.000040"),
+        ];
         for (value, written) in numbers {
             assert_eq!(number(value), written);
         }

@@ -19,6 +19,7 @@ pub mod stall;
 pub mod taxonomy;
 pub mod verdict;
 pub mod words;
+pub mod work;
 
 pub use evidence::Evidence;
 pub use facts::Facts;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::analyse::frames::drawn;
 use crate::analyse::functions::{percent, seconds};
-use crate::analyse::taxonomy::{Work, work_of};
+use crate::analyse::work::{Work, work_of};
 use crate::redact::Clean;
 use crate::sample::profile::{Frame, Place, Profile};
 

@@ -19,11 +19,11 @@ pub const LIVELINESS_DEADLINE_SECONDS: f64 = 5.0;
 const SHORTEST_WAIT_SECONDS: f64 = 0.2;
 /// Stacks that stay below one function for less are work like any other.
 const SHORTEST_RUN_SECONDS: f64 = 0.5;
-/// A main thread that uses less of a sample's time was in its loop's wait in between.
+/// A main thread that ran, or waited for a CPU, for less of a sample's time had nothing to do in between.
 const BUSY_SHARE: f64 = 0.8;
 /// Samples of one thread follow each other; a larger hole between two is a pause.
 const LARGEST_HOLE_US: u64 = 50_000;
-/// Of a wait's length, the least CPU that a main thread must have used to be its reason.
+/// Of a wait's length, the part for which a main thread must have run, or waited for a CPU, to be its reason.
 const LEAST_REASON_SHARE: f64 = 0.1;
 /// Python's name for the thread that runs the event loop.
 const MAIN_THREAD: &str = "MainThread";
@@ -79,17 +79,19 @@ fn by_liveliness(facts: &Facts) -> Option<Stall> {
     let answered = latencies.contains_key(&from_us);
     let to_us = from_us.saturating_add((seconds * 1e6) as u64);
     let reason = busiest(&facts.profile, main_thread_samples(&facts.profile), (from_us, to_us))
-        .filter(|reason| reason.cpu_ns as f64 / 1e9 >= LEAST_REASON_SHARE * seconds);
+        .filter(|reason| (reason.ran_ns + reason.waited_ns) as f64 / 1e9 >= LEAST_REASON_SHARE * seconds);
     let at = utc_us(facts.epoch(), from_us);
     let took = if answered { "answered after" } else { "gave no answer within" };
     let because = match &reason {
         Some(reason) => format!(
-            "; the main thread of worker {} used {:.2} s of CPU meanwhile, most of it in {}",
+            "; the main thread of worker {} ran for {:.2} s and waited for a CPU for {:.2} s meanwhile, mostly in {}",
             reason.process.pid,
-            reason.cpu_ns as f64 / 1e9,
+            reason.ran_ns as f64 / 1e9,
+            reason.waited_ns as f64 / 1e9,
             reason.stack.last().map_or("unknown code", String::as_str),
         ),
-        None => "; no worker's main thread used as much as a tenth of that as CPU, so that it waited".to_owned(),
+        None => "; no worker's main thread ran or waited for a CPU for a tenth of that, so that it waited for something else"
+            .to_owned(),
     };
     Some(Stall {
         seconds,
@@ -111,44 +113,48 @@ fn waited_in_vain(facts: &Facts, at_us: u64) -> bool {
     next_us.saturating_sub(at_us) >= deadline_us
 }
 
+/// The thread that held a loop up, and with what. A thread that waits for a CPU holds it up as one that runs does.
 struct Reason {
     process: ProcessId,
-    cpu_ns: u64,
+    ran_ns: u64,
+    waited_ns: u64,
     stack: Vec<String>,
 }
 
-/// The thread with most CPU in a stretch of these samples' time, and the stack that had most of it.
+/// The thread that ran or would have run for most of a stretch of these samples' time, and the stack in which it did.
 fn busiest<'a>(
     profile: &Profile<Clean>,
     samples: impl Iterator<Item = &'a Sample>,
     stretch: (u64, u64),
 ) -> Option<Reason> {
-    let mut threads: BTreeMap<u32, BTreeMap<Place, u64>> = BTreeMap::new();
+    let mut threads: BTreeMap<u32, BTreeMap<Place, (u64, u64)>> = BTreeMap::new();
     for sample in samples {
-        let cpu_ns = within(sample, stretch);
-        if cpu_ns > 0 {
-            *threads.entry(sample.thread).or_default().entry(sample.place).or_default() += cpu_ns;
-        }
+        let inside = |ns| within(sample, ns, stretch);
+        let place = threads.entry(sample.thread).or_default().entry(sample.place).or_default();
+        *place = (place.0 + inside(sample.cpu_ns), place.1 + inside(sample.run_delay_ns));
     }
-    let sum = |places: &BTreeMap<Place, u64>| places.values().sum::<u64>();
-    let (thread, places) = threads.into_iter().max_by_key(|(_, places)| sum(places))?;
-    let cpu_ns = sum(&places);
+    let sums = |places: &BTreeMap<Place, (u64, u64)>| {
+        places.values().fold((0, 0), |(ran, waited), place| (ran + place.0, waited + place.1))
+    };
+    let both = |(ran, waited): (u64, u64)| ran + waited;
+    let (thread, places) = threads.into_iter().max_by_key(|(_, places)| both(sums(places)))?;
+    let (ran_ns, waited_ns) = sums(&places);
     // The same functions at other lines are the same stack.
     let mut stacks: BTreeMap<Vec<String>, u64> = BTreeMap::new();
-    for (place, cpu_ns) in places {
+    for (place, spent) in places {
         if let Place::Stack(stack) = place {
-            *stacks.entry(below_server(profile, stack)).or_default() += cpu_ns;
+            *stacks.entry(below_server(profile, stack)).or_default() += both(spent);
         }
     }
-    let stack = stacks.into_iter().max_by_key(|(_, cpu_ns)| *cpu_ns).map(|(stack, _)| stack).unwrap_or_default();
-    Some(Reason { process: profile.threads[thread as usize].process, cpu_ns, stack })
+    let stack = stacks.into_iter().max_by_key(|(_, ns)| *ns).map(|(stack, _)| stack).unwrap_or_default();
+    Some(Reason { process: profile.threads[thread as usize].process, ran_ns, waited_ns, stack })
 }
 
-/// A sample's CPU in a stretch, as far as the sample lies in it.
-fn within(sample: &Sample, (from_us, to_us): (u64, u64)) -> u64 {
+/// The part of a sample's time on a CPU, or waiting for one, that lies in a stretch.
+fn within(sample: &Sample, ns: u64, (from_us, to_us): (u64, u64)) -> u64 {
     let end_us = sample.at_us.saturating_add(sample.span_us);
     let inside_us = end_us.min(to_us).saturating_sub(sample.at_us.max(from_us));
-    if inside_us == 0 { 0 } else { (sample.cpu_ns as f64 * inside_us as f64 / sample.span_us as f64) as u64 }
+    if inside_us == 0 { 0 } else { (ns as f64 * inside_us as f64 / sample.span_us as f64) as u64 }
 }
 
 fn main_thread_samples(profile: &Profile<Clean>) -> impl Iterator<Item = &Sample> {
@@ -193,8 +199,8 @@ fn by_samples(facts: &Facts) -> Option<Stall> {
         pid: Some(process.pid),
         stack: reason.map_or_else(Vec::new, |reason| reason.stack),
         sentence: format!(
-            "By its stacks, the main thread of worker {} stayed below {} for {} s from {at} on, and it ran for at \
-             least {:.0} % of each sample.",
+            "By its stacks, the main thread of worker {} stayed below {} for {} s from {at} on, running or \
+             waiting for a CPU for at least {:.0} % of each sample.",
             process.pid,
             longest.function,
             number(seconds),
@@ -210,7 +216,8 @@ fn longest_run(profile: &Profile<Clean>) -> Option<Run> {
     for sample in main_thread_samples(profile) {
         let thread = sample.thread;
         let (last_us, runs) = running.entry(thread).or_default();
-        let busy = sample.cpu_ns as f64 >= BUSY_SHARE * sample.span_us as f64 * 1e3 && sample.span_us > 0;
+        let busy = (sample.cpu_ns + sample.run_delay_ns) as f64 >= BUSY_SHARE * sample.span_us as f64 * 1e3
+            && sample.span_us > 0;
         let (Place::Stack(stack), true) = (sample.place, busy) else {
             runs.clear();
             continue;

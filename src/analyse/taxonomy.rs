@@ -1,11 +1,9 @@
-//! Whose work a stack is, and of what kind: tables of files and functions, each row with an example.
-//!
-//! A stack is read from its leaf to its root, and the first frame that a row of [`OWNERS`] names decides. What every
-//! request passes through, and what serves several owners (an HTTP client, a thread pool), counts only where no other
-//! frame does. The kind of work is told by [`MECHANISMS`], by frames between the leaf and the owner's.
+//! Which frames tell whose work a stack is, and of what kind: tables of files and functions, each row with an example.
+//! How a stack is read by them is in [`work`](super::work).
 //!
 //! A file is named by its path below the folder that it is installed in; a pattern that ends with `/` or `*` stands for
 //! everything that begins so. A function is named without its class; no name stands for all.
+//! The file is as long as its tables are.
 
 use crate::analyse::frames::{Kind, short_path};
 use crate::redact::Clean;
@@ -13,7 +11,7 @@ use crate::sample::profile::Frame;
 
 /// Whose work it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Owner {
+pub enum Owner {
     /// By this name.
     Named(&'static str),
     /// That of the integration, by the name of its file or folder: `callback langfuse`.
@@ -22,7 +20,7 @@ enum Owner {
 
 /// When a row counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reach {
+pub enum Reach {
     /// Wherever its frame is the nearest to the leaf.
     Always,
     /// Only where no frame of the stack has a row that always counts.
@@ -30,9 +28,11 @@ enum Reach {
 }
 
 /// A row: frames that tell an owner.
-struct OwnerRow {
-    owner: Owner,
-    reach: Reach,
+pub struct OwnerRow {
+    /// Whose work it is.
+    pub owner: Owner,
+    /// When it counts.
+    pub reach: Reach,
     files: &'static [&'static str],
     functions: &'static [&'static str],
     /// A file and a function that must be found by this row.
@@ -41,37 +41,19 @@ struct OwnerRow {
 }
 
 /// A row: frames that tell a kind of work.
-struct MechanismRow {
-    name: &'static str,
+pub struct MechanismRow {
+    /// What kind of work it is.
+    pub name: &'static str,
     files: &'static [&'static str],
     functions: &'static [&'static str],
     #[cfg_attr(not(test), expect(dead_code, reason = "read by the test that runs over the table"))]
     example: (&'static str, &'static str),
 }
 
-/// Whose work a stack is, and of what kind.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Work {
-    /// Whose.
-    pub owner: String,
-    /// Of what kind.
-    pub mechanism: &'static str,
-}
-
-/// Kind of work that no row tells.
-const OTHER_PYTHON: &str = "other Python";
 /// The kind of work that is none: it counts at the leaf alone, since the loop's own frames are below all others.
-const IDLE: &str = "waiting";
+pub const IDLE: &str = "waiting";
 /// A module's own code runs when it is imported: it is the importer's work.
-const MODULE: &str = "<module>";
-/// Frames that mark what runs above them as called back by LiteLLM, and not the other way round.
-const CALLS_BACK: &[&str] = &[
-    "litellm/litellm_core_utils/litellm_logging.py",
-    "litellm/litellm_core_utils/logging_worker.py",
-    "litellm/integrations/custom_*",
-    "litellm/proxy/utils.py",
-];
-
+pub const MODULE: &str = "<module>";
 const fn always(
     name: &'static str,
     files: &'static [&'static str],
@@ -90,7 +72,7 @@ const fn otherwise(
 }
 
 /// The first row that names a frame counts, so that single functions stand before the files that they are in.
-const OWNERS: &[OwnerRow] = &[
+static OWNERS: &[OwnerRow] = &[
     always(
         "model listing",
         &["litellm/proxy/proxy_server.py", "litellm/proxy/utils.py", "litellm/router.py"],
@@ -386,7 +368,7 @@ const OWNERS: &[OwnerRow] = &[
 ];
 
 /// In the order in which they are tried for each frame.
-const MECHANISMS: &[MechanismRow] = &[
+static MECHANISMS: &[MechanismRow] = &[
     MechanismRow {
         name: IDLE,
         files: &["concurrent/futures/thread.py", "threading.py", "asyncio/runners.py", "selectors.py", "queue.py"],
@@ -448,76 +430,15 @@ pub fn is_boilerplate(frame: &Frame<Clean>) -> bool {
     file.is_empty() || frame.function.as_str() == MODULE || BOILERPLATE.iter().any(|pattern| covers(pattern, file))
 }
 
-/// Whose work a stack is, and of what kind, by its frames from the leaf to the root.
-pub fn work_of(leaf_to_root: &[&Frame<Clean>]) -> Work {
-    let (depth, owner) = owner_of(leaf_to_root);
-    let mechanism = leaf_to_root[..leaf_to_root.len().min(depth + 1)]
-        .iter()
-        .enumerate()
-        .find_map(|(depth, frame)| mechanism_row(frame).map(|row| row.name).filter(|name| depth == 0 || *name != IDLE));
-    Work { owner, mechanism: mechanism.unwrap_or(OTHER_PYTHON) }
-}
-
-/// The owner, and how far its frame is from the leaf.
-fn owner_of(leaf_to_root: &[&Frame<Clean>]) -> (usize, String) {
-    let mut otherwise: Option<(usize, String)> = None;
-    let mut server_seen = false;
-    for (depth, frame) in leaf_to_root.iter().enumerate() {
-        let file = below(frame.file.as_str());
-        let row = owner_row(frame);
-        if let Some(row) = row.filter(|row| row.reach == Reach::Always) {
-            return (depth, name_of(row.owner, file));
-        }
-        // A user's program that starts the server is not what the server does.
-        if !server_seen && frame.function.as_str() != MODULE && Kind::of_file(frame.file.as_str()) == Kind::User {
-            return (depth, user_code(file, &leaf_to_root[depth..]));
-        }
-        server_seen |= is_boilerplate(frame) && !file.is_empty();
-        if otherwise.is_none() {
-            let name = row.map(|row| name_of(row.owner, file)).or_else(|| remainder(frame, file));
-            otherwise = name.map(|name| (depth, name));
-        }
-    }
-    otherwise.unwrap_or((leaf_to_root.len(), "Python's standard library".to_owned()))
-}
-
-/// The owner of a frame that no row names.
-fn remainder(frame: &Frame<Clean>, file: &str) -> Option<String> {
-    if is_boilerplate(frame) || mechanism_row(frame).is_some() {
-        return None;
-    }
-    match Kind::of_file(frame.file.as_str()) {
-        Kind::LiteLlm => Some("LiteLLM, other".to_owned()),
-        Kind::Package => Some(format!("package {}", stem(file.split('/').next().unwrap_or(file)))),
-        Kind::User | Kind::Stdlib | Kind::Native => None,
-    }
-}
-
-fn name_of(owner: Owner, file: &str) -> String {
-    match owner {
-        Owner::Named(name) => name.to_owned(),
-        Owner::Integration => format!("callback {}", stem(file.split('/').nth(2).unwrap_or(file))),
-    }
-}
-
-/// `callback custom_callbacks.py` where LiteLLM called it, else `user code jobs.py`.
-fn user_code(file: &str, leaf_to_root: &[&Frame<Clean>]) -> String {
-    let name = file.rsplit('/').next().unwrap_or(file);
-    let calls_back = |frame: &&Frame<Clean>| {
-        let file = below(frame.file.as_str());
-        CALLS_BACK.iter().any(|pattern| covers(pattern, file))
-    };
-    let called = leaf_to_root.iter().any(calls_back);
-    format!("{} {name}", if called { "callback" } else { "user code" })
-}
-
-fn owner_row(frame: &Frame<Clean>) -> Option<&'static OwnerRow> {
+/// The row that names a frame as an owner's.
+pub fn owner_row(frame: &Frame<Clean>) -> Option<&'static OwnerRow> {
     let (file, function) = (below(frame.file.as_str()), plain(frame.function.as_str()));
     let tells = |row: &&OwnerRow| matches(row.files, row.functions, file, function);
     OWNERS.iter().find(tells).filter(|_| function != MODULE)
 }
 
-fn mechanism_row(frame: &Frame<Clean>) -> Option<&'static MechanismRow> {
+/// The row that names a frame as of a kind of work.
+pub fn mechanism_row(frame: &Frame<Clean>) -> Option<&'static MechanismRow> {
     let (file, function) = (below(frame.file.as_str()), plain(frame.function.as_str()));
     MECHANISMS.iter().find(|row| matches(row.files, row.functions, file, function))
 }
@@ -527,7 +448,8 @@ fn matches(files: &[&str], functions: &[&str], file: &str, function: &str) -> bo
         && (functions.is_empty() || functions.iter().any(|pattern| covers(pattern, function)))
 }
 
-fn covers(pattern: &str, name: &str) -> bool {
+/// Whether a pattern stands for a file or a function.
+pub fn covers(pattern: &str, name: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(beginning) => name.starts_with(beginning),
         None if pattern.ends_with('/') => name.starts_with(pattern),
@@ -536,7 +458,7 @@ fn covers(pattern: &str, name: &str) -> bool {
 }
 
 /// The path below the folder of installation; of a LiteLLM that runs from a checkout, below the checkout.
-fn below(file: &str) -> &str {
+pub fn below(file: &str) -> &str {
     let short = short_path(file);
     if short.starts_with("litellm/") || Kind::of_file(file) != Kind::LiteLlm {
         return short;
@@ -549,15 +471,11 @@ fn plain(function: &str) -> &str {
     function.rsplit('.').next().unwrap_or(function)
 }
 
-fn stem(file: &str) -> &str {
-    file.strip_suffix(".py").unwrap_or(file)
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn frame(file: &str, function: &str) -> Frame<Clean> {
+    pub(in crate::analyse) fn frame(file: &str, function: &str) -> Frame<Clean> {
         serde_json::from_value(serde_json::json!({ "function": function, "file": installed(file), "line": 1 })).unwrap()
     }
 
@@ -581,14 +499,6 @@ mod tests {
         }
     }
 
-    /// From the root to the leaf, as stacks are read.
-    fn work(root_to_leaf: &[(&str, &str)]) -> (String, &'static str) {
-        let frames: Vec<Frame<Clean>> =
-            root_to_leaf.iter().rev().map(|(file, function)| frame(file, function)).collect();
-        let work = work_of(&frames.iter().collect::<Vec<_>>());
-        (work.owner, work.mechanism)
-    }
-
     #[test]
     fn every_row_is_the_one_that_its_example_finds() {
         for row in OWNERS {
@@ -604,80 +514,10 @@ mod tests {
     #[test]
     fn every_pattern_can_be_matched_by_a_file() {
         let all = OWNERS.iter().flat_map(|row| row.files).chain(MECHANISMS.iter().flat_map(|row| row.files));
-        for pattern in all.chain(BOILERPLATE).chain(CALLS_BACK) {
+        for pattern in all.chain(BOILERPLATE) {
             let made = pattern.replace('*', "x.py");
             let path = if pattern.ends_with('/') { format!("{made}x.py") } else { made };
             assert!(covers(pattern, below(&installed(&path))), "{pattern}");
         }
-    }
-
-    const SERVE: (&str, &str) = ("uvicorn/server.py", "Server.run");
-    const LOOP: (&str, &str) = ("asyncio/runners.py", "Runner.run");
-    const ASGI: (&str, &str) = ("uvicorn/protocols/http/h11_impl.py", "RequestResponseCycle.run_asgi");
-    const ROUTER: (&str, &str) = ("litellm/router.py", "Router.acompletion");
-    const SUCCESS: (&str, &str) = ("litellm/litellm_core_utils/litellm_logging.py", "Logging.async_success_handler");
-
-    #[test]
-    fn the_owner_nearest_to_the_leaf_counts_and_the_mechanism_is_told_below_it() {
-        let cases: &[(&[(&str, &str)], &str, &str)] = &[
-            (&[SERVE, LOOP], "event loop and threads", "waiting"),
-            (
-                &[SERVE, LOOP, ASGI, ("starlette/applications.py", "Starlette.__call__")],
-                "server and middleware",
-                "other Python",
-            ),
-            (&[LOOP, ROUTER, ("copy.py", "deepcopy"), ("copy.py", "_deepcopy_list")], "router", "deepcopy"),
-            (&[LOOP, ROUTER, ("litellm/main.py", "acompletion")], "completion call", "other Python"),
-            (&[LOOP, ROUTER, ("asyncio/tasks.py", "create_task")], "router", "other Python"),
-            (&[LOOP, SUCCESS, ("json/encoder.py", "JSONEncoder.encode")], "logging callbacks", "json"),
-            (
-                &[
-                    LOOP,
-                    SUCCESS,
-                    ("litellm/integrations/langfuse/langfuse.py", "log"),
-                    ("httpx/_client.py", "Client.send"),
-                ],
-                "callback langfuse",
-                "other Python",
-            ),
-            (&[LOOP, ("litellm/integrations/s3.py", "S3Logger.log_event")], "callback s3", "other Python"),
-            (
-                &[LOOP, SUCCESS, ("/app/custom_callbacks.py", "BurnCPU.scrub"), ("re/__init__.py", "sub")],
-                "callback custom_callbacks.py",
-                "regex",
-            ),
-            (&[("threading.py", "Thread.run"), ("/app/jobs.py", "burn")], "user code jobs.py", "other Python"),
-            (&[("/app/serve.py", "main"), SERVE, LOOP], "event loop and threads", "waiting"),
-            (
-                &[LOOP, ("httpx/_client.py", "AsyncClient.send"), ("ssl.py", "SSLContext.wrap_bio")],
-                "provider calls",
-                "TLS",
-            ),
-            (
-                &[("threading.py", "Thread.run"), ("posthog/consumer.py", "Consumer.run")],
-                "package posthog",
-                "other Python",
-            ),
-            (&[LOOP, ("litellm/scheduler.py", "poll")], "LiteLLM, other", "other Python"),
-            (
-                &[LOOP, ROUTER, ("<frozen importlib._bootstrap>", "_find_and_load"), ("litellm/main.py", "<module>")],
-                "imports",
-                "imports",
-            ),
-            (
-                &[("[callers not seen]", ""), ("pydantic/main.py", "BaseModel.__init__")],
-                "Python's standard library",
-                "pydantic",
-            ),
-            (
-                &[("/src/litellm/litellm/proxy/auth/auth_checks.py", "common_checks")],
-                "auth and rate limits",
-                "other Python",
-            ),
-        ];
-        for (stack, owner, mechanism) in cases {
-            assert_eq!(work(stack), ((*owner).to_owned(), *mechanism), "{stack:?}");
-        }
-        assert_eq!(work_of(&[]).mechanism, "other Python");
     }
 }

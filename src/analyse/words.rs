@@ -152,13 +152,12 @@ pub fn held_back(sentence: &str) -> String {
 }
 
 fn cpu(figures: &Figures, before: &Load, during: &Load) -> String {
-    let (then, now) = (before.cores.unwrap_or(0.0), during.cores.unwrap_or(0.0));
-    if figures.cpu_rose {
-        format!("CPU rose {} times, from {then:.2} to {now:.2} cores", number(figures.cpu))
-    } else if figures.cpu < 1.0 / LEAST_CPU_RISE {
-        format!("CPU fell from {then:.2} to {now:.2} cores")
-    } else {
-        format!("CPU went from {then:.2} to {now:.2} cores")
+    let from_to =
+        format!("from {} to {} cores", number(before.cores.unwrap_or(0.0)), number(during.cores.unwrap_or(0.0)));
+    match figures.cpu {
+        cpu if figures.cpu_rose => format!("CPU rose {} times, {from_to}", number(cpu)),
+        cpu if cpu < 1.0 / LEAST_CPU_RISE => format!("CPU fell, {from_to}"),
+        _ => format!("CPU went {from_to}"),
     }
 }
 

@@ -32,7 +32,7 @@ fn cpu_that_rises_with_traffic_scales_with_it() {
     assert_eq!((found.class, found.confidence), (Class::ScalesWithTraffic, Confidence::High));
     assert_eq!(
         found.sentence,
-        "CPU follows traffic: CPU rose 4.00 times, from 0.40 to 1.60 cores, requests rose 4.00 times, from 10.0 to \
+        "CPU follows traffic: CPU rose 4.00 times, from 0.400 to 1.60 cores, requests rose 4.00 times, from 10.0 to \
          40.0 a second; a request costs 40.0 ms of CPU, 40.0 ms before. Traffic explains 100 % of the rise. Requests \
          by /metrics/; CPU by the kernel; before is the baseline litellm-cpu-calm."
     );
@@ -59,7 +59,7 @@ fn cpu_that_rises_by_itself_names_what_grew() {
     assert_eq!((found.class, found.confidence), (Class::WithoutTraffic, Confidence::Medium));
     assert_eq!(
         found.sentence,
-        "Traffic does not explain it: CPU rose 4.00 times, from 0.40 to 1.60 cores, requests hardly changed, \
+        "Traffic does not explain it: CPU rose 4.00 times, from 0.400 to 1.60 cores, requests hardly changed, \
          from 10.0 to 10.0 a second; a request costs 160 ms of CPU, 40.0 ms before. Traffic explains 0 % of the rise. \
          Per request, most grew in token counting: from 0 ms to 120 ms of CPU. A request has 9000 prompt tokens, 1200 \
          before, and 100 completion tokens, 100 before. Requests by /metrics/; CPU by the kernel; before is the \
@@ -78,7 +78,7 @@ fn cpu_without_a_single_request_needs_no_traffic() {
     assert_eq!((found.class, found.confidence), (Class::WithoutTraffic, Confidence::High));
     assert_eq!(
         found.sentence,
-        "Traffic does not explain it: CPU rose 18.0 times, from 0.10 to 1.80 cores, no requests came, neither \
+        "Traffic does not explain it: CPU rose 18.0 times, from 0.100 to 1.80 cores, no requests came, neither \
          before nor during. Traffic explains 0 % of the rise. Most CPU goes to router: 100.0 %, led by \
          Router.acompletion (litellm/router.py). Requests by /metrics/; CPU by the kernel; before is the baseline \
          litellm-cpu-calm."
@@ -93,7 +93,7 @@ fn a_newer_litellm_whose_requests_cost_more_is_an_upgrade() {
     assert_eq!((found.class, found.confidence), (Class::AfterUpgrade, Confidence::High));
     assert_eq!(
         found.sentence,
-        "LiteLLM was upgraded from 1.75.5 to 1.106.2: CPU rose 2.00 times, from 0.40 to 0.80 cores, \
+        "LiteLLM was upgraded from 1.75.5 to 1.106.2: CPU rose 2.00 times, from 0.400 to 0.800 cores, \
          requests hardly changed, from 10.0 to 10.0 a second; a request costs 80.0 ms of CPU, 40.0 ms before. Traffic \
          explains 0 % of the rise. Per request, most grew in router: from 40.0 ms to 80.0 ms of CPU. Requests by \
          /metrics/; CPU by the kernel; before is the baseline litellm-cpu-calm."
@@ -136,13 +136,13 @@ fn every_threshold_has_two_sides() {
 
 #[test]
 fn against_its_own_life_the_cost_of_a_request_decides() {
-    // 10,000 requests in 100,000 s and 440 CPU-seconds, 40 of them to start four workers' worth of two: 42 ms each.
+    // 10,000 requests in 100,000 s and 440 CPU-seconds, 20 of them for the start: 42 ms each.
     let now = |cores, requests| at(cores, requests).lifetime(100_000.0, 440.0);
     let found = classified(now(1.68, 40.0));
     assert_eq!((found.class, found.confidence), (Class::ScalesWithTraffic, Confidence::Medium));
     assert_eq!(
         found.sentence,
-        "CPU follows traffic: CPU rose 400 times, from 0.00 to 1.68 cores, requests rose 400 times, from 0.100 to \
+        "CPU follows traffic: CPU rose 400 times, from 0.00420 to 1.68 cores, requests rose 400 times, from 0.100 to \
          40.0 a second; a request costs 42.0 ms of CPU, 42.0 ms before. Traffic explains 100 % of the rise. Requests \
          by /metrics/; CPU by the kernel; before is the average over the proxy's life of 1 day."
     );
@@ -201,7 +201,7 @@ fn cpu_that_did_not_rise_says_so_and_what_to_do() {
     let found = classified(at(0.42, 10.0).against(at(0.4, 10.0)));
     assert_eq!(
         found.sentence,
-        "Nothing spiked: CPU went from 0.40 to 0.42 cores, requests hardly \
+        "Nothing spiked: CPU went from 0.400 to 0.420 cores, requests hardly \
          changed, from 10.0 to 10.0 a second; a request costs 42.0 ms of CPU, 40.0 ms before. Requests by /metrics/; \
          CPU by the kernel; before is the baseline litellm-cpu-calm."
     );

@@ -13,9 +13,14 @@ use crate::traffic::{Count, Histogram, Latency, Source, Tally};
 
 use scene::ROUTER;
 
-/// Numbers as a file can hold them, the strange ones included.
+/// Numbers as a table's file can hold them, the strange ones included.
 fn number() -> impl Strategy<Value = f64> {
-    prop_oneof![0.0..1e4_f64, Just(0.0), Just(-1.0), Just(1e308), Just(1e-308), Just(f64::NAN), Just(f64::INFINITY)]
+    prop_oneof![stored(), Just(f64::NAN), Just(f64::INFINITY)]
+}
+
+/// Numbers as JSON can hold them.
+fn stored() -> impl Strategy<Value = f64> {
+    prop_oneof![0.0..1e4_f64, Just(0.0), Just(-1.0), Just(1e308), Just(1e-308)]
 }
 
 fn source() -> impl Strategy<Value = Source> {
@@ -71,7 +76,7 @@ fn series() -> impl Strategy<Value = Series> {
 
 fn facts() -> impl Strategy<Value = Facts> {
     let profile = prop::collection::vec((101..104_i32, 0..3_usize, 0_u64..30_000_000, 0.0..1.5_f64), 0..12);
-    let lifetime = prop::option::of((number(), number(), 0_u32..5));
+    let lifetime = prop::option::of((stored(), stored(), 0_u32..5));
     let slice = (0_u64..40_000_000, 0_u64..40_000_000);
     (prop::collection::vec(tally(), 0..8), series(), profile, lifetime, slice).prop_map(
         |(tallies, series, samples, lifetime, (from_us, to_us))| {
@@ -95,7 +100,7 @@ fn facts() -> impl Strategy<Value = Facts> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn any_facts_are_judged_in_numbers(mut now in facts(), before in prop::option::of(facts())) {

@@ -61,8 +61,7 @@ impl Scene {
     /// Workers that use so many cores each, all of it in the router.
     pub fn of(cores: &[f64]) -> Self {
         let mut scene = Self::empty();
-        for (index, cores) in cores.iter().enumerate() {
-            let pid = FIRST_PID + index as i32;
+        for (pid, cores) in (FIRST_PID..).zip(cores) {
             scene.worker(pid);
             scene.busy(pid, "MainThread", ROUTER, (0, SECONDS * 1_000_000), *cores);
             for second in 0..=SECONDS {

@@ -48,7 +48,7 @@ fn a_late_answer_is_a_stall_of_the_busiest_main_thread() {
     assert_eq!(
         stall.sentence,
         "/health/liveliness, asked at 2026-11-24T10:00:02.000000Z, answered after 1.50 s; the main thread of worker 102 \
-         used 1.45 s of CPU meanwhile, most of it in Burn.scrub (app/custom_callbacks.py)."
+         ran for 1.45 s and waited for a CPU for 0.00 s meanwhile, mostly in Burn.scrub (app/custom_callbacks.py)."
     );
 }
 
@@ -60,7 +60,7 @@ fn no_answer_in_time_is_a_stall_of_at_least_the_deadline() {
     assert_eq!(
         stall.sentence,
         "/health/liveliness, asked at 2026-11-24T10:00:02.000000Z, gave no answer within 5.00 s; no worker's main thread \
-         used as much as a tenth of that as CPU, so that it waited."
+         ran or waited for a CPU for a tenth of that, so that it waited for something else."
     );
     let last = asked(Scene::empty(), &[(1_000_000, Some(0.01)), (25_000_000, None)]);
     assert_eq!(stall_of(last).map(|stall| stall.from_us), Some(25_000_000), "the capture ended with the deadline");
@@ -95,7 +95,7 @@ fn without_answers_a_main_thread_that_stays_below_one_function_is_a_stall() {
     assert_eq!(
         stall.sentence,
         "By its stacks, the main thread of worker 101 stayed below Burn.scrub (app/custom_callbacks.py) for 1.00 s from \
-         2026-11-24T10:00:04.000000Z on, and it ran for at least 80 % of each sample."
+         2026-11-24T10:00:04.000000Z on, running or waiting for a CPU for at least 80 % of each sample."
     );
 }
 
@@ -113,4 +113,16 @@ fn pauses_other_threads_and_short_stretches_are_no_stalls() {
     assert_eq!(run("janitor", &[(0, 5_000_000)], 1.0), None, "another thread");
     assert_eq!(run("MainThread", &[(0, 5_000_000)], 0.79), None, "it rested in between");
     assert_eq!(run("MainThread", &[(0, 400_000), (500_000, 900_000)], 1.0), None, "a hole");
+}
+
+#[test]
+fn a_main_thread_that_waits_for_a_cpu_holds_its_loop_up_too() {
+    let mut scene = asked(Scene::empty(), &[(2_000_000, Some(1.0))]);
+    scene.busy(101, "MainThread", SCRUB, (2_000_000, 3_000_000), 0.05);
+    for sample in &mut scene.facts.profile.samples {
+        sample.run_delay_ns = 9_000_000;
+    }
+    let stall = stall_of(scene).unwrap();
+    assert_eq!(stall.pid, Some(101));
+    assert!(stall.sentence.contains("ran for 0.05 s and waited for a CPU for 0.90 s meanwhile"), "{}", stall.sentence);
 }
