@@ -77,9 +77,14 @@ pub struct Loads {
     pub during: Load,
 }
 
-/// What it takes a worker to import LiteLLM and to come up, before its first request: measured on LiteLLM 1.106 with
-/// Python 3.11. It is no traffic's doing, and in a young process it outweighs all that is.
-const STARTUP_CPU_SECONDS: f64 = 10.0;
+/// What it takes a worker to import LiteLLM and to come up, at most: of LiteLLM 1.106 with Python 3.11, a worker of its
+/// own needs 6 to 10 CPU-seconds until it has served its first requests, and one that gunicorn forks less than one. It
+/// is no traffic's doing, and in a young process it outweighs all that is.
+pub const STARTUP_CPU_SECONDS: f64 = 10.0;
+/// A life must hold so many times its start. Then a request's cost is off by no more than
+/// [`LEAST_COST_RISE`](super::classify::LEAST_COST_RISE), though the start may have taken anything from nothing up to
+/// what was taken off.
+const LEAST_STARTS: f64 = 4.0;
 
 /// Why the proxy's own life cannot be held against.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -88,7 +93,7 @@ pub enum NoLifetime {
     NotRead,
     /// LiteLLM's own counters could not be read, and nothing else counts from the beginning.
     NotCounted,
-    /// It had hardly done more than to start.
+    /// Too much of what it had used may be its start's.
     TooYoung,
 }
 
@@ -149,7 +154,7 @@ pub fn lifetime(facts: &Facts, now: &Load) -> Result<Before, NoLifetime> {
     let startup = STARTUP_CPU_SECONDS * f64::from(life.workers);
     let cpu_seconds = life.cpu_seconds - startup;
     let age = life.age_seconds;
-    if !(cpu_seconds >= startup && cpu_seconds.is_finite() && age.is_finite() && age > 0.0) {
+    if !(cpu_seconds >= LEAST_STARTS * startup && cpu_seconds.is_finite() && age.is_finite() && age > 0.0) {
         return Err(NoLifetime::TooYoung);
     }
     let load = Load { seconds: age, cpu_seconds: Some(cpu_seconds), cores: ratio(cpu_seconds, age), ..Load::default() }
@@ -157,7 +162,7 @@ pub fn lifetime(facts: &Facts, now: &Load) -> Result<Before, NoLifetime> {
     let mut caveats = vec![
         format!("an average over the proxy's life of {}, quiet hours included", span(age)),
         format!(
-            "{} CPU-seconds for the start of {}, {STARTUP_CPU_SECONDS} each, are taken off",
+            "{} CPU-seconds for the start of {}, at most {STARTUP_CPU_SECONDS} each, are taken off",
             number(startup),
             counted(life.workers, "worker"),
         ),

@@ -56,10 +56,11 @@ pub fn undetermined(facts: &Facts, missing: Missing, loads: &Loads) -> String {
             let no_life = match load::lifetime(facts, &loads.during) {
                 Err(NoLifetime::TooYoung) => match facts.evidence.lifetime {
                     Some(life) => format!(
-                        "the proxy is too young for its own life to serve: {} old with {} CPU-seconds, little more \
-                         than its start takes",
+                        "the proxy is too young for its own life to serve: it is {} old, and of its {} CPU-seconds its \
+                         start may have taken {}",
                         span(life.age_seconds),
                         number(life.cpu_seconds),
+                        number(load::STARTUP_CPU_SECONDS * f64::from(life.workers)),
                     ),
                     None => "the proxy is too young for its own life to serve".to_owned(),
                 },
@@ -92,7 +93,7 @@ pub fn to_add(facts: &Facts, loads: &Loads) -> Vec<String> {
         None => missing.push(CAPTURE_A_BASELINE.to_owned()),
         Some(before) if before.source == BeforeSource::Lifetime => missing.push(CAPTURE_A_BASELINE.to_owned()),
         Some(before) if before.load.counted_rps().is_none() => {
-            missing.push(format!("capture the baseline again with requests counted: {CAPTURE_A_BASELINE}"));
+            missing.push(format!("{CAPTURE_A_BASELINE}, with requests counted this time"));
         }
         Some(_) => {}
     }

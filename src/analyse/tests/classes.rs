@@ -164,7 +164,7 @@ fn a_young_proxy_has_no_life_to_be_held_against() {
     assert_eq!(
         found.sentence,
         "There is nothing to hold the capture against: there is no baseline, and the proxy is too young for its own \
-         life to serve: 2 minutes old with 35.0 CPU-seconds, little more than its start takes."
+         life to serve: it is 2 minutes old, and of its 35.0 CPU-seconds its start may have taken 20.0."
     );
     assert_eq!(
         found.to_add,
