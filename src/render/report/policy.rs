@@ -10,8 +10,10 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 /// How inferno begins and ends its script and its style.
-const SCRIPT: (&str, &str) = ("<script type=\"text/ecmascript\"><![CDATA[", "]]></script>");
+const SCRIPT: (&str, &str) = ("<script type=\"text/ecmascript\">", "]]></script>");
 const STYLE: (&str, &str) = ("<style type=\"text/css\">", "</style>");
+/// Its script is in two such sections, and what is run is the text of both.
+const SECTION: [&str; 2] = ["<![CDATA[", "]]>"];
 /// Inferno begins by an attribute, which a policy cannot allow for one script alone.
 const ONLOAD: &str = " onload=\"init(evt)\"";
 const BEGIN: &str = "\nwindow.addEventListener(\"load\", init);\n";
@@ -32,7 +34,7 @@ pub fn policy(script: &str, style: &str, flamegraphs: &[String]) -> String {
     let mut scripts = BTreeSet::from([hash(script)]);
     let mut styles = BTreeSet::from([hash(style)]);
     for svg in flamegraphs {
-        scripts.extend(between(svg, SCRIPT).map(hash));
+        scripts.extend(between(svg, SCRIPT).map(|script| hash(&SECTION.iter().fold(script.to_owned(), without))));
         styles.extend(between(svg, STYLE).map(hash));
     }
     let [scripts, styles] = [scripts, styles].map(|hashes| hashes.into_iter().collect::<Vec<_>>().join(" "));
@@ -45,6 +47,10 @@ pub fn policy(script: &str, style: &str, flamegraphs: &[String]) -> String {
 /// The first such element's content. What comes from the target stands behind it and is escaped.
 fn between<'a>(svg: &'a str, (begin, end): (&str, &str)) -> Option<&'a str> {
     Some(svg.split_once(begin)?.1.split_once(end)?.0)
+}
+
+fn without(text: String, part: &&str) -> String {
+    text.replace(part, "")
 }
 
 fn hash(text: &str) -> String {
