@@ -18,8 +18,6 @@ use litellm_capture::{
     series::{Series, column, table},
 };
 
-const HOW: &str = "CAPTURE_BLESS=1 cargo test --test charts";
-
 fn drawn(spike: &Spike) -> Vec<Chart> {
     let facts = spike.facts();
     draw_all(&facts, &spike.verdict(&facts))
@@ -35,7 +33,7 @@ fn assert_blessed(set: &str, charts: &[Chart], names: &[&str]) {
         if let Some(dir) = env::var_os("CAPTURE_PICTURES").map(PathBuf::from) {
             fs::write(dir.join(format!("{set}-{name}.png")), png(&chart.svg).expect("a PNG")).expect("a folder");
         }
-        assert_as_blessed(&format!("charts/{set}-{name}.svg"), &chart.svg, HOW);
+        assert_as_blessed(&format!("charts/{set}-{name}.svg"), &chart.svg);
     }
 }
 

@@ -2,8 +2,10 @@
 //!
 //! A change of the looks is blessed with `CAPTURE_BLESS=1 cargo test --test flamegraphs`, and then looked at.
 
-use std::{env, fs, path::PathBuf};
+#[path = "support/golden.rs"]
+mod golden;
 
+use golden::{assert_as_blessed, parsed};
 use litellm_capture::{
     bundle::archive::{Artifact, pack},
     os::proc::ProcessId,
@@ -14,7 +16,6 @@ use litellm_capture::{
     },
     sample::profile::{Frame, Place, Profile, Sample, Shape, StackNode, Thread},
 };
-use quick_xml::{Reader, events::Event};
 
 const MS: u64 = 1_000_000;
 const LITELLM: &str = "/app/.venv/lib/python3.13/site-packages/litellm/proxy/proxy_server.py";
@@ -112,58 +113,6 @@ fn hostile_names() -> Profile<Clean> {
 fn picture(profile: &Profile<Clean>, title: &str) -> String {
     let heading = Heading { title: title.to_owned(), subtitle: "1.00 CPU-s in 2.0 s, quality good".to_owned() };
     draw(&fold(profile, Detail::Functions, |_, _| true), &heading, &Palette::of(profile)).expect("a picture")
-}
-
-#[track_caller]
-fn assert_as_blessed(name: &str, content: &str) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-    if env::var_os("CAPTURE_BLESS").is_some() {
-        fs::write(&path, content).expect("a golden file");
-        return;
-    }
-    let golden = fs::read_to_string(&path).unwrap_or_default();
-    let how = "if it is meant to be so: CAPTURE_BLESS=1 cargo test --test flamegraphs, and look at the picture";
-    for (index, (line, blessed)) in content.lines().zip(golden.lines()).enumerate() {
-        // Frames all stand in one line: the first differing part tells more than the line.
-        let apart = line.char_indices().zip(blessed.chars()).find(|((_, one), other)| one != other);
-        let part = |text: &str, at: usize| text.chars().skip(at.saturating_sub(80)).take(200).collect::<String>();
-        let at = apart.map_or(line.len().min(blessed.len()), |((at, _), _)| line[..at].chars().count());
-        assert!(
-            line == blessed,
-            "{name}:{}:{at}\n    is: {}\nblessed: {}\n{how}",
-            index + 1,
-            part(line, at),
-            part(blessed, at)
-        );
-    }
-    assert_eq!(content.lines().count(), golden.lines().count(), "{name} has other lines; {how}");
-}
-
-/// Every element and every text of the picture, once it is seen to be well-formed XML.
-#[track_caller]
-fn parsed(svg: &str) -> (Vec<String>, Vec<String>) {
-    let mut reader = Reader::from_str(svg);
-    reader.config_mut().check_end_names = true;
-    let (mut elements, mut texts, mut text) = (Vec::new(), Vec::new(), String::new());
-    loop {
-        match reader.read_event().expect("well-formed XML") {
-            Event::Start(tag) | Event::Empty(tag) => {
-                for attribute in tag.attributes() {
-                    attribute.expect("a well-formed attribute");
-                }
-                elements.push(tag.name().as_ref().iter().copied().map(char::from).collect());
-            }
-            Event::Text(part) => text.push_str(&part.decode().expect("text")),
-            Event::GeneralRef(name) => {
-                let name = name.decode().expect("a name");
-                let character = quick_xml::escape::unescape(&format!("&{name};")).expect("a known name").into_owned();
-                text.push_str(&character);
-            }
-            Event::End(_) => texts.push(std::mem::take(&mut text).trim_start().to_owned()),
-            Event::Eof => return (elements, texts),
-            _ => {}
-        }
-    }
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn hostile() -> String {
         frame.function = clean(HOSTILE);
         frame.file = clean(HOSTILE);
     }
-    facts.manifest.name = HOSTILE.to_owned();
+    HOSTILE.clone_into(&mut facts.manifest.name);
     facts.manifest.interrupted_by = Some(HOSTILE.to_owned());
     facts.manifest.gaps.push(gap(HOSTILE, HOSTILE, HOSTILE));
     facts.manifest.files.push(FileEntry { name: HOSTILE.to_owned(), bytes: 1, sha256: HOSTILE.to_owned() });
