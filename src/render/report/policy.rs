@@ -84,7 +84,8 @@ mod tests {
             assert!(svg.contains(part), "{part}");
         }
         let embedded = embedded(&svg);
-        assert!(!embedded.contains("history.") && !embedded.contains("onload="));
+        assert!(!embedded.contains("history.") && !embedded.contains("onload=\""));
+        assert!(embedded.contains("onload=&quot;init(evt)&quot;"), "a name stays as it is");
         assert!(between(&embedded, SCRIPT).unwrap().ends_with(BEGIN));
     }
 
