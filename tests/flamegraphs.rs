@@ -4,6 +4,8 @@
 
 #[path = "support/golden.rs"]
 mod golden;
+#[path = "support/svg.rs"]
+mod svg;
 
 use golden::assert_as_blessed;
 use litellm_capture::{
@@ -16,7 +18,7 @@ use litellm_capture::{
     },
     sample::profile::{Frame, Place, Profile, Sample, Shape, StackNode, Thread},
 };
-use quick_xml::{Reader, events::Event};
+use svg::parsed;
 
 const MS: u64 = 1_000_000;
 const LITELLM: &str = "/app/.venv/lib/python3.13/site-packages/litellm/proxy/proxy_server.py";
@@ -114,33 +116,6 @@ fn hostile_names() -> Profile<Clean> {
 fn picture(profile: &Profile<Clean>, title: &str) -> String {
     let heading = Heading { title: title.to_owned(), subtitle: "1.00 CPU-s in 2.0 s, quality good".to_owned() };
     draw(&fold(profile, Detail::Functions, |_, _| true), &heading, &Palette::of(profile)).expect("a picture")
-}
-
-/// Every element and every text of the picture, once it is seen to be well-formed XML.
-#[track_caller]
-fn parsed(svg: &str) -> (Vec<String>, Vec<String>) {
-    let mut reader = Reader::from_str(svg);
-    reader.config_mut().check_end_names = true;
-    let (mut elements, mut texts, mut text) = (Vec::new(), Vec::new(), String::new());
-    loop {
-        match reader.read_event().expect("well-formed XML") {
-            Event::Start(tag) | Event::Empty(tag) => {
-                for attribute in tag.attributes() {
-                    attribute.expect("a well-formed attribute");
-                }
-                elements.push(tag.name().as_ref().iter().copied().map(char::from).collect());
-            }
-            Event::Text(part) => text.push_str(&part.decode().expect("text")),
-            Event::GeneralRef(name) => {
-                let name = name.decode().expect("a name");
-                let character = quick_xml::escape::unescape(&format!("&{name};")).expect("a known name").into_owned();
-                text.push_str(&character);
-            }
-            Event::End(_) => texts.push(std::mem::take(&mut text).trim_start().to_owned()),
-            Event::Eof => return (elements, texts),
-            _ => {}
-        }
-    }
 }
 
 #[test]

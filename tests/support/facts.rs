@@ -66,7 +66,7 @@ impl Spike {
     }
 
     /// Cores that a worker wants in a second.
-    fn wanted(&self, index: u32, second: u64) -> f64 {
+    fn wanted(index: u32, second: u64) -> f64 {
         let noise = noise(u64::from(index) * 1_000 + second);
         match (index, second >= SPIKE_FROM_S) {
             (0, true) => 0.96 + 0.04 * noise,
@@ -76,7 +76,7 @@ impl Spike {
     }
 
     fn scarcity(&self, second: u64) -> f64 {
-        let wanted: f64 = (0..self.workers).map(|index| self.wanted(index, second)).sum();
+        let wanted: f64 = (0..self.workers).map(|index| Self::wanted(index, second)).sum();
         self.quota_cores.map_or(1.0, |quota| (quota / wanted).min(1.0))
     }
 
@@ -93,7 +93,7 @@ impl Spike {
             let scarcity = self.scarcity(second);
             let mut cpu_s = 0.0;
             for index in 0..self.workers {
-                let cores = self.wanted(index, second) * scarcity * since_s;
+                let cores = Self::wanted(index, second) * scarcity * since_s;
                 cpu_s += cores;
                 let lost = index == 1 && (60..66).contains(&second);
                 let rss = MIB * (540.0 + f64::from(index) * 6.0 + second as f64 * 0.25 + 3.0 * noise(second));
@@ -207,7 +207,7 @@ impl Spike {
                 process: ProcessId { pid: Self::pid(index), start_ticks: 5 },
                 from_us: SAMPLED_FROM_S * S,
                 to_us: SAMPLED_TO_S * S,
-                kernel_cpu_us: Some(((SAMPLED_TO_S - SAMPLED_FROM_S) as f64 * self.wanted(index, 201) * 1e6) as u64),
+                kernel_cpu_us: Some(((SAMPLED_TO_S - SAMPLED_FROM_S) as f64 * Self::wanted(index, 201) * 1e6) as u64),
             })
             .collect();
         facts.profile = self.profile();
@@ -240,7 +240,7 @@ impl Spike {
             thread: index,
             place: Place::Stack(2 - u32::from(second % 4 == 0)),
             shape: Shape::Whole,
-            cpu_ns: (self.wanted(index, second) * 1e9) as u64,
+            cpu_ns: (Self::wanted(index, second) * 1e9) as u64,
             run_delay_ns: 0,
         };
         let samples = (SAMPLED_FROM_S..SAMPLED_TO_S)

@@ -65,7 +65,7 @@ pub fn draw(picture: &Picture, scene: &Scene) -> String {
     }
     paper.time_axis(&mut svg);
     legend.notes(&picture.notes);
-    svg.append(legend.svg);
+    svg.append(&legend.svg);
     svg.done()
 }
 

@@ -10,7 +10,7 @@ use resvg::usvg::{Options, Tree};
 
 /// Pixels of the PNG for each of the SVG's: fine screens show it sharp.
 const SCALE: f32 = 2.0;
-/// A subset of DejaVu Sans, see the README beside it.
+/// A subset of `DejaVu Sans`, see the README beside it.
 static FONT: &[u8] = include_bytes!("font/DejaVuSans.ttf");
 static FONTS: LazyLock<Arc<Database>> = LazyLock::new(|| {
     let mut fonts = Database::new();

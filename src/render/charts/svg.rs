@@ -6,7 +6,7 @@ use crate::render::escape::escaped;
 
 /// The family that is embedded for the PNG, then what looks like it where the SVG is shown.
 const FAMILY: &str = "'DejaVu Sans',Verdana,sans-serif";
-/// Widths of the characters from space to tilde in DejaVu Sans, in thousandths of the size of the font.
+/// Widths of the characters from space to tilde in `DejaVu Sans`, in thousandths of the size of the font.
 const ADVANCES: [u16; 95] = [
     318, 401, 460, 838, 636, 950, 780, 275, 390, 390, 500, 838, 318, 361, 318, 337, 636, 636, 636, 636, 636, 636, 636,
     636, 636, 636, 337, 337, 838, 838, 838, 531, 1000, 684, 686, 698, 770, 632, 575, 775, 752, 295, 295, 656, 557, 863,
@@ -65,7 +65,7 @@ impl Svg {
     }
 
     /// Puts the elements of another drawing on top.
-    pub fn append(&mut self, part: Self) {
+    pub fn append(&mut self, part: &Self) {
         self.0.push_str(&part.0);
     }
 
@@ -162,7 +162,9 @@ pub fn wrapped(text: &str, size: f64, room: f64, most: usize) -> Vec<String> {
         }
     }
     lines.push(line);
-    lines.iter_mut().for_each(|line| *line = fitted(line, size, room));
+    for line in &mut lines {
+        *line = fitted(line, size, room);
+    }
     lines.truncate(most);
     lines
 }
@@ -173,7 +175,7 @@ mod tests {
 
     #[test]
     fn coordinates_are_short() {
-        assert_eq!([0.0, -0.01, 12.0, 3.14159].map(num), ["0", "0", "12", "3.1"]);
+        assert_eq!([0.0, -0.01, 12.0, 7.123].map(num), ["0", "0", "12", "7.1"]);
     }
 
     #[test]

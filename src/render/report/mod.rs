@@ -7,6 +7,8 @@ mod html;
 mod policy;
 mod tables;
 
+use std::fmt::Write as _;
+
 use crate::analyse::facts::Facts;
 use crate::analyse::verdict::Verdict;
 use crate::bundle::manifest::{Manifest, Status};
@@ -148,7 +150,7 @@ fn charts(html: &mut Html, charts: &[Chart]) {
 fn flames(html: &mut Html, flamegraphs: &[(&str, String)]) {
     let Some(((_, all), others)) = flamegraphs.split_first() else { return };
     html.own("<h2>Where the CPU went</h2>\n<p class=\"pale screen\">A click widens a frame; widths are CPU time. ");
-    html.own("The same graphs stand in the folder <code>flamegraphs</code>.</p>\n");
+    html.own("The same graphs, with a search, are in the folder <code>flamegraphs</code>.</p>\n");
     flame(html, all, "all");
     for (name, svg) in others {
         html.own("<details class=\"screen\"><summary>").text(&title_of(name)).own("</summary>");
@@ -158,7 +160,7 @@ fn flames(html: &mut Html, flamegraphs: &[(&str, String)]) {
 }
 
 fn flame(html: &mut Html, svg: &str, name: &str) {
-    html.own("<iframe sandbox=\"allow-scripts allow-modals\" title=\"flamegraph ").text(name).own("\" height=\"");
+    html.own("<iframe sandbox=\"allow-scripts\" title=\"flamegraph ").text(name).own("\" height=\"");
     html.text(&height_of(svg).to_string()).own("\" data-svg=\"").text(svg).own("\"></iframe>\n");
 }
 
@@ -188,7 +190,8 @@ fn percent_encoded(svg: &str) -> String {
             out.push(character);
         } else {
             for byte in character.encode_utf8(&mut [0; 4]).bytes() {
-                out += &format!("%{byte:02X}");
+                // Writing to a string cannot fail.
+                let _ = write!(out, "%{byte:02X}");
             }
         }
     }

@@ -10,17 +10,25 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 /// How inferno begins and ends its script and its style.
-const SCRIPT: (&str, &str) = ("<script type=\"text/ecmascript\"><![CDATA[", "]]></script>");
+const SCRIPT: (&str, &str) = ("<script type=\"text/ecmascript\">", "]]></script>");
 const STYLE: (&str, &str) = ("<style type=\"text/css\">", "</style>");
-/// Inferno begins by an attribute, which a policy cannot allow for one script alone.
-const ONLOAD: &str = " onload=\"init(evt)\"";
+/// Its script is in two such sections, and what is run is the text of both.
+const SECTION: [&str; 2] = ["<![CDATA[", "]]>"];
+/// What has to be otherwise within a page: inferno's text, and the text in its place.
+const OTHERWISE: [(&str, &str); 4] = [
+    // It begins by an attribute, which a policy cannot allow for one script alone.
+    (" onload=\"init(evt)\"", ""),
+    // It keeps zoom and search in the address, and a document within another has none that could be changed.
+    ("history.replaceState(null, null, parse_params(params));", ""),
+    // It asks for what to search in a box of the browser's, which a sandbox may not show. The graph alone has it.
+    (".hide { display:none; }", ".hide, #search { display:none; }"),
+    ("if (e.keyCode === 114 || (e.ctrlKey && e.keyCode === 70)) {", "if (false) {"),
+];
 const BEGIN: &str = "\nwindow.addEventListener(\"load\", init);\n";
-/// It keeps zoom and search in the address, and a document within another has none that could be changed.
-const ADDRESS: &str = "history.replaceState(null, null, parse_params(params));";
 
 /// A flamegraph as it may stand within the page.
 pub fn embedded(svg: &str) -> String {
-    let svg = svg.replacen(ONLOAD, "", 1).replace(ADDRESS, "");
+    let svg = OTHERWISE.iter().fold(svg.to_owned(), |svg, (inferno, otherwise)| svg.replace(inferno, otherwise));
     match svg.split_once(SCRIPT.0).and_then(|(head, rest)| Some((head, rest.split_once(SCRIPT.1)?))) {
         Some((head, (script, rest))) => [head, SCRIPT.0, script, BEGIN, SCRIPT.1, rest].concat(),
         None => svg,
@@ -32,7 +40,7 @@ pub fn policy(script: &str, style: &str, flamegraphs: &[String]) -> String {
     let mut scripts = BTreeSet::from([hash(script)]);
     let mut styles = BTreeSet::from([hash(style)]);
     for svg in flamegraphs {
-        scripts.extend(between(svg, SCRIPT).map(hash));
+        scripts.extend(between(svg, SCRIPT).map(|script| hash(&without_sections(script))));
         styles.extend(between(svg, STYLE).map(hash));
     }
     let [scripts, styles] = [scripts, styles].map(|hashes| hashes.into_iter().collect::<Vec<_>>().join(" "));
@@ -47,6 +55,10 @@ fn between<'a>(svg: &'a str, (begin, end): (&str, &str)) -> Option<&'a str> {
     Some(svg.split_once(begin)?.1.split_once(end)?.0)
 }
 
+fn without_sections(script: &str) -> String {
+    SECTION.iter().fold(script.to_owned(), |script, part| script.replace(part, ""))
+}
+
 fn hash(text: &str) -> String {
     format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)))
 }
@@ -58,19 +70,22 @@ mod tests {
 
     fn inferno() -> String {
         let mut svg = Vec::new();
-        from_lines(&mut Options::default(), ["]]></script><b> 1"], &mut svg).unwrap();
+        from_lines(&mut Options::default(), ["]]></script><b> onload=\"init(evt)\" 1"], &mut svg).unwrap();
         String::from_utf8(svg).unwrap()
     }
 
     #[test]
     fn all_that_is_looked_for_in_infernos_svg_is_still_there() {
         let svg = inferno();
-        for part in [SCRIPT.0, STYLE.0, ONLOAD] {
+        for part in [SCRIPT.0, SCRIPT.1, STYLE.0, STYLE.1] {
             assert_eq!(svg.matches(part).count(), 1, "{part}");
         }
-        assert!(svg.contains(ADDRESS));
+        for (part, _) in OTHERWISE {
+            assert!(svg.contains(part), "{part}");
+        }
         let embedded = embedded(&svg);
-        assert!(!embedded.contains("history.") && !embedded.contains("onload="));
+        assert!(!embedded.contains("history.") && !embedded.contains("onload=\""));
+        assert!(embedded.contains("onload=&quot;init(evt)&quot;"), "a name stays as it is");
         assert!(between(&embedded, SCRIPT).unwrap().ends_with(BEGIN));
     }
 
