@@ -29,7 +29,8 @@ use crate::sample::join::{Traced, join};
 use crate::sample::pyspy::Segment;
 use crate::sample::{OwnCost, Sampler, What};
 use crate::series::{Reading, Series};
-use crate::traffic::{Tally, traffic_rows};
+use crate::traffic::Tally;
+use crate::traffic::rows::traffic_rows;
 use crate::workload::Shape;
 
 /// The first bytes of a compressed file.
@@ -254,6 +255,11 @@ fn gaps_of(evidence: &Evidence, verdict: &Verdict) -> Vec<Gap> {
                 format!("sampling cost {cost_percent} % of a core even at the lowest rate"),
                 "give more with --max-overhead",
             )),
+            What::DetachedForProxy => gaps.push(Gap::new(
+                format!("stacks of worker {pid} from {since:.1} s on"),
+                "/health/liveliness had answered before the sampling and did not any longer",
+                "capture again at a lower rate: --rate 10; if it happens again, the proxy stands still by itself",
+            )),
             What::WorkerGone => gaps.push(Gap::note(
                 format!("worker {pid} from {since:.1} s on"),
                 "it ended",
@@ -269,7 +275,7 @@ fn gaps_of(evidence: &Evidence, verdict: &Verdict) -> Vec<Gap> {
                     gaps.push(gap);
                 }
             }
-            What::WorkerJoined | What::RateSteppedDown { .. } | What::SamplerLost => {}
+            What::WorkerJoined | What::RateSteppedDown { .. } | What::SlowedForProxy { .. } | What::SamplerLost => {}
         }
     }
     let nothing_yet = gaps.iter().all(|gap| gap.weight == Weight::Note);

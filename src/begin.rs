@@ -11,19 +11,19 @@ use crate::analyse::evidence::{Lifetime, Reporter};
 use crate::baseline;
 use crate::bundle::manifest::{Engine, FORMAT, Manifest, Settings, Status, Tool};
 use crate::bundle::open::Bundle;
-use crate::bundle::work::{self, Work};
+use crate::bundle::work::{self, CLEAN, Work};
 use crate::collect::Collected;
 use crate::discover::Proxy;
 use crate::environment;
 use crate::error::{Failure, Kept};
-use crate::observe::Epoch;
-use crate::observe::lifetime::lifetime;
+use crate::observe::{Epoch, lifetime};
 use crate::os::clock::{utc, utc_for_file_name};
 use crate::os::proc::Procfs;
 use crate::plan::{CapturePlan, Destination, RequestContent};
 use crate::products::TICKET;
 use crate::redact::{Clean, Raw, Redactor};
 use crate::sample::pyspy::PySpy;
+use crate::workload::requests::{CONTENT_FILE, Sample};
 
 /// Steps that somebody will follow are shorter.
 const LARGEST_STEPS_BYTES: u64 = 100_000;
@@ -55,6 +55,8 @@ pub struct Beginning<'a> {
     pub epoch: Epoch,
     /// The bundle to hold it against.
     pub baseline: Option<&'a Bundle>,
+    /// The reporter's sample of requests.
+    pub requests: Option<Sample>,
 }
 
 impl Beginning<'_> {
@@ -131,6 +133,9 @@ pub fn open_work_folder(beginning: &Beginning<'_>, redactor: &mut Redactor) -> R
         if let Some(bundle) = beginning.baseline {
             manifest.gaps.extend(baseline::lay_in(&work, redactor, bundle)?);
         }
+        if let Some(sample) = &beginning.requests {
+            lay_in_requests(&work, redactor, sample, plan.reporter.content)?;
+        }
         work.write(work::MANIFEST, &serde_json::to_vec_pretty(&manifest)?)
     };
     if let Err(error) = fill() {
@@ -138,6 +143,18 @@ pub fn open_work_folder(beginning: &Beginning<'_>, redactor: &mut Redactor) -> R
         return Err(cannot_write(&error));
     }
     Ok(work)
+}
+
+/// The shapes of the reporter's requests, and their content where that was asked for by name.
+fn lay_in_requests(work: &Work, redactor: &mut Redactor, sample: &Sample, content: RequestContent) -> io::Result<()> {
+    for shape in sample.shapes(redactor) {
+        work.append(work::SHAPES, &shape)?;
+    }
+    if content == RequestContent::Kept {
+        let text = sample.content(redactor);
+        work.write(&format!("{CLEAN}/{CONTENT_FILE}"), text.as_str().as_bytes())?;
+    }
+    Ok(())
 }
 
 fn begun(beginning: &Beginning<'_>, redactor: &mut Redactor) -> Result<Begun, Failure> {

@@ -25,9 +25,12 @@ pub struct Own {
     pub variables: Vec<(Raw, Raw)>,
 }
 
-/// A redactor that knows every secret the collected facts hold, and those of this program's own.
-pub fn redactor_for(collected: &Collected, own: &Own) -> Redactor {
+/// A redactor that knows every secret the collected facts hold, those of this program's own, and the key to LiteLLM,
+/// whatever the variable is called that it came from.
+pub fn redactor_for(collected: &Collected, own: &Own, key: Option<&Raw>) -> Redactor {
+    let key: Vec<(Raw, Raw)> = key.map(|key| (Raw::new("LITELLM_MASTER_KEY"), key.clone())).into_iter().collect();
     let mut sources = own.sources();
+    sources.environs.push(&key);
     sources.environs.extend(collected.environs.iter().map(|environ| environ.vars.as_slice()));
     sources.argvs.extend(collected.fingerprint.processes.iter().map(|process| process.argv.as_slice()));
     sources.configs.extend(collected.config.iter().map(|config| &config.text));

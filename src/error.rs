@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::workload::requests::RequestsError;
+
 /// The command that brings py-spy where nothing else is needed.
 const INSTALL_PY_SPY: &str = "pip install py-spy";
 
@@ -166,5 +168,13 @@ impl Failure {
             }
             Self::Internal(_) => Some("please report this with the command line that led to it".to_owned()),
         }
+    }
+}
+
+impl From<RequestsError> for Failure {
+    fn from(error: RequestsError) -> Self {
+        let cure = error.cure().to_owned();
+        let why = error.line.map_or_else(|| error.why.clone(), |line| format!("line {line}: {}", error.why));
+        Self::Unreadable { path: error.path, why, cure }
     }
 }

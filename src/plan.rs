@@ -9,6 +9,7 @@ use jiff::SignedDuration;
 use crate::analyse::classify::Class;
 use crate::cli::{CaptureArgs, ClassArg, DiffArgs, InspectArgs, OutputArgs, PackArgs, ReportArgs, ReporterArgs};
 use crate::error::Failure;
+use crate::logs::LogSource;
 use crate::notice::Loudness;
 use crate::sample::governor::Budget;
 use crate::sample::pyspy::Sampling;
@@ -51,17 +52,6 @@ pub struct ObservePlan {
     pub litellm_key_env: String,
     /// Where its log is.
     pub log: LogSource,
-}
-
-/// Where LiteLLM's log is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LogSource {
-    /// Wherever its processes write.
-    Found,
-    /// In this file.
-    File(PathBuf),
-    /// On our own standard input.
-    Stdin,
 }
 
 /// What the reporter knows.

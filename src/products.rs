@@ -8,7 +8,7 @@ use crate::bundle::archive::Artifact;
 use crate::os::proc::ProcessId;
 use crate::render::flamegraph::{Heading, Palette, draw};
 use crate::render::folded::{Detail, fold};
-use crate::render::report::{Picture, Pictures};
+use crate::render::report::Pictures;
 use crate::render::{charts, diff, report, summary, ticket};
 use crate::sample::profile::Sample;
 
@@ -18,6 +18,9 @@ pub const SUMMARY: &str = "summary.json";
 pub const TICKET: &str = "TICKET.md";
 /// The page.
 pub const REPORT: &str = "report.html";
+
+/// Each is some hundred kilobytes, and the other ones are in their folder.
+const FLAMEGRAPHS_ON_PAGE: usize = 12;
 
 /// Everything that is made of the facts.
 pub fn products(facts: &Facts, verdict: &Verdict) -> Result<Vec<Artifact>> {
@@ -38,14 +41,28 @@ pub fn products(facts: &Facts, verdict: &Verdict) -> Result<Vec<Artifact>> {
 pub fn texts(facts: &Facts, verdict: &Verdict, flamegraphs: &[Artifact]) -> Result<Vec<Artifact>> {
     let ticket = ticket::ticket(facts, verdict);
     let charts = charts::draw_all(facts, verdict);
-    let picture = |artifact: &Artifact| Picture {
-        name: artifact.name.clone(),
-        svg: String::from_utf8_lossy(&artifact.bytes).into_owned(),
-    };
-    let pictures =
-        Pictures { charts: &charts, flamegraphs: flamegraphs.iter().map(picture).collect(), ticket: &ticket };
+    let flamegraphs = on_the_page(flamegraphs);
+    let pictures = Pictures { charts: &charts, flamegraphs: &flamegraphs, ticket: Some(&ticket) };
     let page = report::page(facts, verdict, &pictures);
     Ok(vec![Artifact::new(REPORT, page), Artifact::new(TICKET, ticket)])
+}
+
+/// The flamegraphs that the page holds: those of the whole first, then so many of the others as keep it small.
+fn on_the_page(flamegraphs: &[Artifact]) -> Vec<(String, String)> {
+    let named = |file: &Artifact| {
+        let name = file.name.strip_prefix("flamegraphs/")?.strip_suffix(".svg")?.to_owned();
+        Some((name, String::from_utf8_lossy(&file.bytes).into_owned()))
+    };
+    let rank = |name: &str| match name {
+        "all" => 0,
+        "spike-minus-baseline" => 1,
+        name if name.starts_with("worker-") => 2,
+        _ => 3,
+    };
+    let mut graphs: Vec<(String, String)> = flamegraphs.iter().filter_map(named).collect();
+    graphs.sort_by(|(one, _), (other, _)| (rank(one), one).cmp(&(rank(other), other)));
+    graphs.truncate(FLAMEGRAPHS_ON_PAGE);
+    graphs
 }
 
 fn folded(facts: &Facts) -> Vec<Artifact> {

@@ -15,10 +15,14 @@ use crate::bundle::manifest::{Manifest, Status};
 use crate::bundle::open::Bundle;
 use crate::bundle::work::{self, Work};
 use crate::cli::{Cli, Command};
-use crate::collect::{self, CgroupRoot, CollectOptions, Gap};
+use crate::collect::{self, CgroupRoot, CollectOptions, Collected, Gap};
+use crate::discover::Proxy;
 use crate::environment::{self, Own};
 use crate::error::{Failure, Kept, exit};
 use crate::notice::Notices;
+use crate::observe::door::Access;
+use crate::observe::listen::{listening, same_network};
+use crate::observe::observers::{Observers, Scene};
 use crate::observe::{Epoch, Roster};
 use crate::os::clock::monotonic_us;
 use crate::os::proc::Procfs;
@@ -32,6 +36,7 @@ use crate::review;
 use crate::sample::record::Recorder;
 use crate::sample::session::{End, Ended, Session, Subject};
 use crate::target::{choose_proxy, find_py_spy, named_workers, refused_failure, require_permission};
+use crate::workload::requests::Sample;
 
 /// Collecting reads a few hundred small files; a network file system that hangs must not hold up the stacks.
 const COLLECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -59,11 +64,13 @@ fn capture(plan: &CapturePlan, own: &Own) -> Result<u8, Failure> {
     require_permission(&procfs, &proxy)?;
     let py_spy = find_py_spy(&procfs, plan.py_spy.as_deref(), &proxy, &notices)?;
     let baseline = plan.baseline.as_deref().map(Bundle::open).transpose()?;
+    let requests = plan.reporter.requests.as_deref().map(Sample::read).transpose()?;
     let epoch = Epoch::now();
 
     let options = CollectOptions { config: plan.config.as_deref(), deadline: COLLECT_DEADLINE };
     let collected = collect::collect(&procfs, &CgroupRoot::default(), &proxy, &options);
-    let mut redactor = environment::redactor_for(&collected, own);
+    let access = access(&procfs, plan, &proxy, &collected);
+    let mut redactor = environment::redactor_for(&collected, own, access.key.as_ref());
     let beginning = Beginning {
         plan,
         proxy: &proxy,
@@ -72,6 +79,7 @@ fn capture(plan: &CapturePlan, own: &Own) -> Result<u8, Failure> {
         arguments: &own.arguments,
         epoch,
         baseline: baseline.as_ref(),
+        requests,
     };
     let work = open_work_folder(&beginning, &mut redactor)?;
     notices.detail(format!("work folder: {}", work.dir().display()));
@@ -79,8 +87,19 @@ fn capture(plan: &CapturePlan, own: &Own) -> Result<u8, Failure> {
     notices.say(format!("sampling {} for {} s", named_workers(&proxy), plan.orders.duration.as_secs_f64()));
     let recorder = Recorder::new(&work, redactor.gate(), &notices);
     let roster = Roster::default();
-    let subject = Subject { orders: &plan.orders, py_spy: &py_spy, proxy: &proxy, epoch, roster };
-    let ended = Session::new(subject, recorder).run(&interrupts);
+    let scene = Scene {
+        proxy: &proxy,
+        roster: roster.clone(),
+        access,
+        log: &plan.observe.log,
+        epoch,
+        duration: plan.orders.duration,
+    };
+    let observers = Observers::start(scene, &work, &mut redactor);
+    let subject =
+        Subject { orders: &plan.orders, py_spy: &py_spy, proxy: &proxy, epoch, roster, pulse: observers.pulse() };
+    let mut ended = Session::new(subject, recorder).run(&interrupts);
+    ended.own.observers_cpu_us = Some(observers.finish(&work, &mut redactor));
     if let (Some(refused), None) = (&ended.refused, interrupts.requested()) {
         let _ = work.remove();
         return Err(refused_failure(&procfs, refused));
@@ -206,6 +225,19 @@ fn claim_work_folder(dir: &Path) -> Result<Work, Failure> {
             "wait for it, or end the capture with SIGINT: it then writes the bundle itself",
         )),
         Err(error) => Err(refuse(error.to_string(), "run capture pack as the user that captured")),
+    }
+}
+
+/// The ways to LiteLLM. Its key is in our own environment, which in a container is LiteLLM's, or in that of its workers.
+fn access(procfs: &Procfs, plan: &CapturePlan, proxy: &Proxy, collected: &Collected) -> Access {
+    let name = &plan.observe.litellm_key_env;
+    let ours = || std::env::var_os(name).map(|value| Raw::from_bytes(value.as_encoded_bytes()));
+    let here = proxy.workers().next().is_some_and(|worker| same_network(procfs, worker.id.pid));
+    Access {
+        listening: if here { listening(procfs, proxy) } else { Vec::new() },
+        url: plan.observe.litellm_url.clone(),
+        key_name: name.clone(),
+        key: ours().or_else(|| collected.variable(name).cloned()),
     }
 }
 

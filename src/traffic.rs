@@ -3,6 +3,8 @@
 //! Where a tally comes from is always said, since sources differ in what they count: LiteLLM's own counters, its access
 //! log, or nothing better than the connections that the kernel accepted.
 
+pub mod rows;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -287,11 +289,6 @@ impl Histogram {
         let within = self.counts[bucket] - below;
         Some(if within > 0.0 { lower + (upper - lower) * (rank - below) / within } else { upper })
     }
-}
-
-/// stub
-pub fn traffic_rows(_: &[Tally<crate::redact::Clean>]) -> Vec<crate::series::Reading> {
-    Vec::new()
 }
 
 #[cfg(test)]

@@ -15,7 +15,10 @@ use crate::sample::pyspy::{Found, Sampling};
 ///
 /// - 1.0: manifest, evidence, summary, environment, profiles, flamegraphs, redactions, log. The names `TICKET.md`,
 ///   `report.html`, `charts/`, `series/`, `logs/` and `workload/` are reserved.
-pub const FORMAT: Format = Format { major: 1, minor: 0 };
+/// - 1.1: those names have their files. The evidence gains time zero to the microsecond, the proxy's lifetime, tallies of
+///   requests, findings in logs and what the reporter knows; the summary gains loads, classification, sizing, heat, stall,
+///   owners, changes and the comparison with `baseline/`, which holds the facts of another bundle.
+pub const FORMAT: Format = Format { major: 1, minor: 1 };
 
 /// Version of a stored format: a new minor adds, a new major changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,6 +141,9 @@ pub struct Overhead {
     pub own_cpu_seconds: f64,
     /// The same as a share of one core.
     pub own_core_percent: f64,
+    /// What of that the reading of counters and logs and the questions to LiteLLM took, as a share of one core.
+    #[serde(default)]
+    pub observers_core_percent: Option<f64>,
     /// The most memory it had resident while sampling; none where the kernel did not tell.
     pub own_peak_rss_bytes: Option<u64>,
     /// CPU of all samplers.
@@ -161,6 +167,7 @@ impl Overhead {
         Some(Self {
             own_cpu_seconds: own.cpu_us as f64 / 1e6,
             own_core_percent: percent(own.cpu_us, own.elapsed_us as f64 / 1e6),
+            observers_core_percent: own.observers_cpu_us.map(|us| percent(us, own.elapsed_us as f64 / 1e6)),
             own_peak_rss_bytes: own.peak_rss_bytes,
             samplers_cpu_seconds: samplers_us as f64 / 1e6,
             samplers_core_percent_per_worker: percent(samplers_us, watched_seconds),

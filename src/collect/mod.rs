@@ -24,11 +24,11 @@ use std::time::{Duration, Instant, SystemTime};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use crate::collect::cgroup::CgroupRoot;
 pub use crate::collect::cleaning::Cleaner;
 use crate::collect::fingerprint::Fingerprint;
 use crate::collect::subject::Subject;
 use crate::discover::{Proxy, Role};
+pub use crate::os::cgroup::CgroupRoot;
 use crate::os::proc::Procfs;
 use crate::redact::Raw;
 
@@ -92,6 +92,15 @@ pub struct Collected {
     pub config: Option<ConfigFile>,
     /// What could not be had.
     pub gaps: Vec<Gap>,
+}
+
+impl Collected {
+    /// A variable that is set in the environment of a supervisor or a worker.
+    pub fn variable(&self, name: &str) -> Option<&Raw> {
+        let variables = self.environs.iter().flat_map(|environ| &environ.vars);
+        let mut set = variables.filter(|(_, value)| !value.expose().trim().is_empty());
+        set.find(|(known, _)| known.expose() == name).map(|(_, value)| value)
+    }
 }
 
 /// The environment that a process was started with.

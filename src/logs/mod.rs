@@ -1,4 +1,48 @@
 //! LiteLLM's logs: where they are, what of them concerns the spike, and what their lines say.
+//!
+//! [`LogWatch`] follows them while the capture runs, [`Digest`] makes clean text of them and tells what it says.
+//!
+//! # What of a log is shown
+//!
+//! A log of LiteLLM's can hold whole prompts, answers of providers, keys, and addresses of clients. So nothing of it is
+//! shown because it looks harmless: a line is shown as far as its form is known, and what stands in its place otherwise
+//! is a mark, counted in `redactions.json`.
+//!
+//! | line | shown | not shown |
+//! |---|---|---|
+//! | access log | method, route with `{id}` for what is somebody's, status | client's address, query |
+//! | beginning of a record | time, pid, level, `file.py:line`, known loggers | other loggers |
+//! | message | one of the templates of `known`, numbers in it, known names of exceptions | all else: `[…]` |
+//! | record of level DEBUG | its beginning | the message, and all lines that follow until the next record |
+//! | record in JSON | the same, written as text | all other fields |
+//! | frame of a traceback | path below `site-packages`, else the file's name; line; function | the line of source |
+//! | end of a traceback | the exception's type, its message as any other | |
+//! | any other line | | `[3 lines withheld: not of a known form]` |
+//!
+//! A line of which more than 2,000 characters are there ends with how many were cut. Colours are taken out first, since
+//! they could part a secret in two; and all text goes through the [`Redactor`](crate::redact::Redactor), before its form
+//! is looked at and again when it is finished.
+
+mod access;
+mod cleaner;
+mod count;
+mod digest;
+mod envelope;
+mod findings;
+mod follow;
+mod head;
+mod known;
+mod lines;
+mod place;
+mod stdin;
+mod stretch;
+#[cfg(test)]
+mod tests;
+mod watch;
+
+pub use digest::{BEFORE_FILE, DURING_FILE, Digest, Logged};
+pub use stretch::Stretch;
+pub use watch::{Gathered, LogSource, LogWatch};
 
 use serde::{Deserialize, Serialize};
 

@@ -3,19 +3,45 @@
 //! Everything here runs on threads of its own, costs next to nothing, has a deadline, and never stands in the way of the
 //! stacks: what cannot be had becomes a gap.
 
-pub mod lifetime;
+mod cgroup;
+pub mod door;
+mod exposition;
+mod host;
+mod http;
+mod ledger;
+mod lifetime;
+pub mod listen;
+pub mod liveliness;
+mod metric_files;
+pub mod metrics;
+mod network;
+pub mod observers;
+mod open_files;
+mod pace;
+mod pressure;
+pub mod readings;
+mod reduce;
+mod sample;
+mod scrape;
+pub mod spend;
+mod threads;
+mod words;
+mod worker;
 
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::bundle::work::{self, Work};
 use crate::collect::Gap;
+use crate::observe::door::{Door, NoDoor};
+pub use crate::observe::lifetime::lifetime;
+pub use crate::observe::readings::Readings;
 use crate::os::clock::monotonic_us;
-use crate::os::proc::ProcessId;
+use crate::os::proc::{ProcessId, Procfs};
 use crate::redact::Gate;
 use crate::series::Reading;
 use crate::traffic::Tally;
@@ -119,4 +145,22 @@ impl Keeper {
             let _ = self.work.append(file, &value);
         }
     }
+}
+
+/// All that the observers of LiteLLM itself need: [`liveliness::watch`] and [`metrics::watch`], each on a thread of its
+/// own until the capture ends, and [`spend::ask`] once.
+#[derive(Debug)]
+pub struct LiteLlm {
+    /// Where it is asked; metric files are read without it.
+    pub door: Result<Door, NoDoor>,
+    /// Where its workers are looked up.
+    pub procfs: Procfs,
+    /// Its workers.
+    pub roster: Roster,
+    /// Time zero.
+    pub epoch: Epoch,
+    /// How long the capture is meant to take.
+    pub duration: Duration,
+    /// Where everything read goes.
+    pub keeper: Arc<Keeper>,
 }

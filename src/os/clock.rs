@@ -13,6 +13,13 @@ pub fn monotonic_us() -> u64 {
         .map_or(0, |time| time.tv_sec() as u64 * 1_000_000 + time.tv_nsec() as u64 / 1_000)
 }
 
+/// Seconds since the machine was started, sleep included: what start times of processes count in. Told by the system
+/// call, since a container may have a `/proc/uptime` of its own while start times stay the machine's.
+pub fn boot_seconds() -> Option<f64> {
+    let time = clock_gettime(ClockId::CLOCK_BOOTTIME).ok()?;
+    Some(time.tv_sec() as f64 + time.tv_nsec() as f64 / 1e9)
+}
+
 /// When a file was made, on the clock of [`monotonic_us`]; none where the file system does not keep it. It keeps it to
 /// one tick of the kernel, however late we come to ask.
 pub fn born_us(file: &Path) -> Option<u64> {

@@ -1,6 +1,7 @@
 //! The edge to Linux: `/proc`, children, signals, clocks. The only room with system calls and `unsafe`.
 
 pub mod attach;
+pub mod cgroup;
 pub mod child;
 pub mod clock;
 pub mod proc;

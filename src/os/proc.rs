@@ -64,6 +64,16 @@ impl Procfs {
         fs::read_link(self.root.join("self/ns/pid"))
     }
 
+    /// The network namespace that this tool runs in, such as `net:[4026531840]`.
+    pub fn own_network_namespace(&self) -> io::Result<PathBuf> {
+        fs::read_link(self.root.join("self/ns/net"))
+    }
+
+    /// The path of a file of `/proc` itself.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
     /// A file of `/proc` itself, such as `cpuinfo`.
     pub fn read(&self, name: &str) -> io::Result<String> {
         fs::read_to_string(self.root.join(name))
@@ -101,6 +111,11 @@ impl Process {
     /// The PID namespace of the process, such as `pid:[4026531836]`.
     pub fn pid_namespace(&self) -> io::Result<PathBuf> {
         fs::read_link(self.dir.join("ns/pid"))
+    }
+
+    /// The network namespace of the process, such as `net:[4026531840]`.
+    pub fn network_namespace(&self) -> io::Result<PathBuf> {
+        fs::read_link(self.dir.join("ns/net"))
     }
 
     /// `/proc/PID/cgroup`: a line `id:controllers:path` for each hierarchy.

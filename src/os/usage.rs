@@ -3,6 +3,7 @@
 use std::fs;
 
 use nix::sys::resource::{UsageWho, getrusage};
+use nix::time::{ClockId, clock_gettime};
 
 /// CPU time of this process, user and system, without its children.
 pub fn own_cpu_us() -> u64 {
@@ -12,6 +13,12 @@ pub fn own_cpu_us() -> u64 {
             .map(|time| time.tv_sec() as u64 * 1_000_000 + time.tv_usec() as u64)
             .sum()
     })
+}
+
+/// CPU time of the calling thread, user and system.
+pub fn thread_cpu_us() -> u64 {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)
+        .map_or(0, |time| time.tv_sec() as u64 * 1_000_000 + time.tv_nsec() as u64 / 1_000)
 }
 
 /// The most memory this process had resident so far: `VmHWM` of `/proc/self/status`.

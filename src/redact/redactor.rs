@@ -104,7 +104,8 @@ impl Redactor {
         shapeless.unwrap_or_else(|| text.to_owned())
     }
 
-    pub(super) fn count(&mut self, file: &str, rule: &'static str, times: u64) {
+    /// Counts what was removed by other means than this room's: a log's line that is not shown at all.
+    pub fn count(&mut self, file: &str, rule: &'static str, times: u64) {
         *self.counts.entry((rule, file.to_owned())).or_default() += times;
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod charts;
 pub mod diff;
+pub mod escape;
 pub mod figures;
 pub mod flamegraph;
 pub mod folded;

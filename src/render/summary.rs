@@ -1,6 +1,8 @@
-//! The ten lines at the end of a capture, and of `capture inspect`.
+//! The lines at the end of a capture, and of `capture inspect`.
 
 use crate::analyse::functions::Function;
+use crate::analyse::heat::Spread;
+use crate::analyse::sizing::Size;
 use crate::analyse::verdict::{Cpu, Verdict};
 use crate::bundle::manifest::{Manifest, Status};
 use crate::collect::Weight;
@@ -9,6 +11,8 @@ use crate::redact::Clean;
 
 /// Functions named in the summary.
 const FUNCTIONS_SHOWN: usize = 3;
+/// Owners named in the summary.
+const OWNERS_SHOWN: usize = 4;
 /// Below this share of one core for each worker a proxy is idle: its timers alone use about as much.
 pub const IDLE_CORE_PERCENT: f64 = 2.0;
 
@@ -20,8 +24,29 @@ pub fn lines(manifest: &Manifest, verdict: &Verdict, versions: &str) -> Vec<Stri
         counted(verdict.workers.len(), "worker"),
         status(manifest),
     )];
+    lines.extend(
+        verdict
+            .classification
+            .as_ref()
+            .map(|classification| format!("class     {}: {}", classification.class.words(), classification.sentence)),
+    );
     lines.push(cpu_line(&verdict.cpu));
     lines.push(worker_line(verdict));
+    let telling = |size: Size| matches!(size, Size::Throttled | Size::Undersized);
+    let sizing = verdict.sizing.as_ref().filter(|sizing| telling(sizing.size));
+    lines.extend(sizing.map(|sizing| format!("sizing    {}", sizing.sentence)));
+    let hot = verdict.heat.as_ref().filter(|heat| heat.spread == Spread::OneHot);
+    lines.extend(hot.map(|heat| format!("spread    {}", heat.sentence)));
+    lines.extend(verdict.stall.as_ref().map(|stall| format!("stall     {}", stall.sentence)));
+    if !verdict.owners.is_empty() {
+        let owners: Vec<String> = verdict
+            .owners
+            .iter()
+            .take(OWNERS_SHOWN)
+            .map(|share| format!("{} {} %", share.owner, tenth(share.percent)))
+            .collect();
+        lines.push(format!("work      {}", owners.join(", ")));
+    }
     if !verdict.kinds.is_empty() {
         let kinds: Vec<String> = verdict
             .kinds

@@ -1,7 +1,12 @@
-//! Keeps the sampler's CPU within its budget by taking fewer samples.
+//! Keeps the sampler's CPU within its budget by taking fewer samples, and the samplers out of the way of a proxy that
+//! stops answering.
 //!
 //! The cost of a sample depends on the depth of the stacks and the number of threads, so it is measured on the
 //! running sampler, and the rate steps down as soon as the budget would be broken.
+
+use std::time::Duration;
+
+use crate::observe::liveliness::Health;
 
 /// The steps, in samples a second. Below the last one a profile of seconds says too little.
 const LADDER_HZ: [u32; 4] = [100, 50, 25, 10];
@@ -52,9 +57,62 @@ impl Budget {
     }
 }
 
+/// What the proxy's answers ask of its samplers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mercy {
+    /// It answers, or it did not answer before there were samplers either.
+    GoOn,
+    /// It hesitates: the lowest rate.
+    Spare,
+    /// It does not answer any longer: no sampler.
+    LetGo,
+}
+
+/// Half of the time that LiteLLM's chart gives an answer of `/health/liveliness`, five seconds (`livenessProbe` in
+/// `helm/litellm-helm/values.yaml`).
+const HESITATION: Duration = Duration::from_millis(2_500);
+/// After as many unanswered probes a sampler may be what holds the proxy up. Kubernetes restarts it after five.
+const MOST_UNANSWERED: u32 = 2;
+
+impl Mercy {
+    /// Judges a proxy that answered, or did not, before it was sampled. One that stood still already is what the capture
+    /// is there to see.
+    pub fn for_proxy(answered_before: bool, health: Health) -> Self {
+        if !answered_before {
+            Self::GoOn
+        } else if health.failed_in_a_row >= MOST_UNANSWERED {
+            Self::LetGo
+        } else if health.failed_in_a_row > 0 || health.waiting > HESITATION {
+            Self::Spare
+        } else {
+            Self::GoOn
+        }
+    }
+}
+
+/// The lowest rate.
+pub const LOWEST_HZ: u32 = LADDER_HZ[LADDER_HZ.len() - 1];
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn health(failed_in_a_row: u32, waiting_ms: u64) -> Health {
+        Health { answered: 7, failed_in_a_row, waiting: Duration::from_millis(waiting_ms) }
+    }
+
+    #[test]
+    fn a_proxy_that_stops_answering_is_spared_and_then_let_go() {
+        assert_eq!(Mercy::for_proxy(true, health(0, 2_400)), Mercy::GoOn);
+        assert_eq!(Mercy::for_proxy(true, health(0, 2_600)), Mercy::Spare);
+        assert_eq!(Mercy::for_proxy(true, health(1, 0)), Mercy::Spare);
+        assert_eq!(Mercy::for_proxy(true, health(2, 0)), Mercy::LetGo);
+    }
+
+    #[test]
+    fn a_proxy_that_stood_still_before_is_sampled_all_the_same() {
+        assert_eq!(Mercy::for_proxy(false, health(9, 4_000)), Mercy::GoOn);
+    }
 
     const BUDGET: Budget = Budget(0.05);
 

@@ -62,6 +62,15 @@ pub enum What {
         /// What the sampler had cost, in percent of one core.
         cost_percent: f64,
     },
+    /// The sampler was slowed down since the proxy hesitated to answer `/health/liveliness`.
+    SlowedForProxy {
+        /// Samples a second before.
+        from_hz: u32,
+        /// Samples a second from then on.
+        to_hz: u32,
+    },
+    /// The sampler was taken off since the proxy had stopped to answer `/health/liveliness`.
+    DetachedForProxy,
     /// The sampler ended when nobody had asked it to.
     SamplerLost,
     /// The worker was found stopped after a slice.
@@ -108,4 +117,8 @@ pub struct OwnCost {
     pub late_readings: u64,
     /// All readings.
     pub readings: u64,
+    /// CPU time of the threads that read counters and logs and ask LiteLLM, which is part of it; none in bundles of
+    /// format 1.0.
+    #[serde(default)]
+    pub observers_cpu_us: Option<u64>,
 }

@@ -12,7 +12,7 @@ use procfs::process::ProcState;
 use crate::os::proc::{ProcessId, Procfs};
 use crate::os::threads::tick_ns;
 use crate::sample::What;
-use crate::sample::governor::Advice;
+use crate::sample::governor::{Advice, LOWEST_HZ, Mercy};
 use crate::sample::pyspy::{Phase, PySpy, PySpyChild, Sampling, SegmentOrder};
 use crate::sample::record::Recorder;
 use crate::sample::session::Orders;
@@ -205,12 +205,43 @@ impl<'a> Samplers<'a> {
                         "worker {pid}: even {from_hz} Hz cost {cost_percent} % of a core; the sampler was taken off"
                     ));
                     recorder.event(id, What::Detached { cost_percent }, now_us);
-                    if let Some(watch) = self.watches.get_mut(&id) {
-                        watch.over = true;
-                        let _ = watch.current.as_mut().map(PySpyChild::stop);
-                    }
+                    self.take_off(id);
                 }
             }
+        }
+    }
+
+    /// Slows down or takes off all samplers, since the proxy that answered before them does not any longer.
+    pub fn show(&mut self, mercy: Mercy, now_us: u64, recorder: &mut Recorder<'_>) {
+        for id in self.sampled_workers() {
+            let from_hz = self.watches[&id].rate_hz;
+            match mercy {
+                Mercy::Spare if from_hz > LOWEST_HZ => {
+                    let what = What::SlowedForProxy { from_hz, to_hz: LOWEST_HZ };
+                    recorder.notices.say(format!(
+                        "worker {}: /health/liveliness hesitates, so the rate goes from {from_hz} to {LOWEST_HZ} Hz",
+                        id.pid
+                    ));
+                    recorder.event(id, what, now_us);
+                    self.replace(id, LOWEST_HZ, recorder);
+                }
+                Mercy::LetGo => {
+                    recorder.notices.warn(format!(
+                        "worker {}: /health/liveliness answered before and does not any longer; the sampler was taken off",
+                        id.pid
+                    ));
+                    recorder.event(id, What::DetachedForProxy, now_us);
+                    self.take_off(id);
+                }
+                Mercy::GoOn | Mercy::Spare => {}
+            }
+        }
+    }
+
+    fn take_off(&mut self, id: ProcessId) {
+        if let Some(watch) = self.watches.get_mut(&id) {
+            watch.over = true;
+            let _ = watch.current.as_mut().map(PySpyChild::stop);
         }
     }
 

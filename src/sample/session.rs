@@ -3,6 +3,7 @@
 //! It keeps the time. What is done when the time has come is told by [`samplers`](super::samplers),
 //! [`clocks`](super::clocks) and [`record`](super::record).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -10,13 +11,14 @@ use nix::sys::time::TimeSpec;
 use procfs::process::ProcState;
 
 use crate::discover::{Follower, Proxy};
+use crate::observe::liveliness::Pulse;
 use crate::observe::{Epoch, Roster};
 use crate::os::clock::monotonic_us;
 use crate::os::proc::{ProcessId, Procfs};
 use crate::os::signals::{Interrupt, Interrupts};
 use crate::os::usage::{own_cpu_us, peak_rss_bytes};
 use crate::sample::clocks::Clocks;
-use crate::sample::governor::Budget;
+use crate::sample::governor::{Budget, Mercy};
 use crate::sample::pyspy::{PySpy, Sampling};
 use crate::sample::record::Recorder;
 use crate::sample::samplers::{Refused, Samplers};
@@ -26,6 +28,8 @@ use crate::sample::{OwnCost, Slice, What};
 const LOOK_EVERY_US: u64 = 1_000_000;
 /// How often samplers are seen to that say nothing: deadlines for attaching and stopping, hand-overs.
 const PUMP_EVERY_US: u64 = 50_000;
+/// How long the first answer of the proxy is waited for before it is sampled.
+const LONGEST_WAIT_FOR_ANSWER_US: u64 = 500_000;
 
 /// How to sample.
 #[derive(Debug, Clone)]
@@ -81,6 +85,9 @@ pub struct Session<'a> {
     procfs: Procfs,
     epoch: Epoch,
     roster: Roster,
+    pulse: Arc<Pulse>,
+    /// Whether the proxy answered before it was sampled.
+    answered_before: bool,
     readings: Readings,
 }
 
@@ -105,12 +112,14 @@ pub struct Subject<'a> {
     pub epoch: Epoch,
     /// Where the workers of the moment are told to those who look at them too.
     pub roster: Roster,
+    /// How the proxy answers.
+    pub pulse: Arc<Pulse>,
 }
 
 impl<'a> Session<'a> {
     /// A session that has not begun.
     pub fn new(subject: Subject<'a>, recorder: Recorder<'a>) -> Self {
-        let Subject { orders, py_spy, proxy, epoch, roster } = subject;
+        let Subject { orders, py_spy, proxy, epoch, roster, pulse } = subject;
         Self {
             orders,
             samplers: Samplers::new(orders, py_spy, epoch.monotonic_us),
@@ -120,12 +129,15 @@ impl<'a> Session<'a> {
             procfs: Procfs::default(),
             epoch,
             roster,
+            pulse,
+            answered_before: false,
             readings: Readings::default(),
         }
     }
 
     /// Runs it to its end.
     pub fn run(mut self, interrupts: &Interrupts) -> Ended {
+        self.wait_for_answer(interrupts);
         for worker in self.follower.proxy().workers() {
             self.samplers.add(worker.id, &self.recorder);
         }
@@ -143,6 +155,7 @@ impl<'a> Session<'a> {
             peak_rss_bytes: peak_rss_bytes(),
             late_readings: self.readings.late,
             readings: self.readings.all,
+            observers_cpu_us: None,
         };
         self.stop_samplers();
         let write_fault = self.recorder.fault().map(str::to_owned);
@@ -238,6 +251,18 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// A proxy that answers does so at once as a rule; one that does not is sampled for that very reason.
+    fn wait_for_answer(&mut self, interrupts: &Interrupts) {
+        if !self.follower.proxy().looks_like_litellm {
+            return;
+        }
+        let until_us = self.now_us() + LONGEST_WAIT_FOR_ANSWER_US;
+        while self.pulse.health().answered == 0 && interrupts.requested().is_none() && self.now_us() < until_us {
+            self.wait(PUMP_EVERY_US / 5);
+        }
+        self.answered_before = self.pulse.health().answered > 0;
+    }
+
     fn stop_samplers(&mut self) {
         self.samplers.stop();
         while self.samplers.are_running() {
@@ -265,6 +290,8 @@ impl<'a> Session<'a> {
         }
         self.roster.set(self.follower.proxy().workers().map(|worker| worker.id).collect());
         self.samplers.govern(now_us, &mut self.recorder);
+        let mercy = Mercy::for_proxy(self.answered_before, self.pulse.health());
+        self.samplers.show(mercy, now_us, &mut self.recorder);
     }
 
     /// Brings what the clocks recorded to safety, and looks whether a worker was left stopped.

@@ -218,7 +218,7 @@ def exit_on_signals() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Runs a LiteLLM on mock models until standard input ends.")
-    parser.add_argument("--config", choices=["mock", "plain", "netmock", "background", "bare"], default="mock")
+    parser.add_argument("--config", choices=["mock", "plain", "netmock", "background", "bare", "talkative"], default="mock")
     parser.add_argument("--setup", type=Path, help="JSON: {config, arguments, variables, release, silent}, over --config")
     parser.add_argument("--server", choices=sorted(SERVER_ARGS), default="uvicorn")
     parser.add_argument("--workers", type=int, default=1)

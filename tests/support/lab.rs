@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     env,
     io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -145,6 +146,8 @@ pub enum Config {
     Background,
     /// With the callback that burns CPU, and without metrics.
     Bare,
+    /// With a callback that logs what it should not.
+    Talkative,
 }
 
 impl Config {
@@ -154,6 +157,7 @@ impl Config {
             Self::Plain => "plain",
             Self::Background => "background",
             Self::Bare => "bare",
+            Self::Talkative => "talkative",
         }
     }
 }
@@ -194,6 +198,35 @@ impl LiteLlm {
 
     pub fn workers(&self) -> &[i32] {
         &self.facts.workers
+    }
+
+    /// Asks once for a completion and tells the status of the answer.
+    pub fn ask(&self, model: &str) -> u16 {
+        let address = self.facts.url.strip_prefix("http://").expect("an address of this machine");
+        let body =
+            format!(r#"{{"model": "{model}", "messages": [{{"role": "user", "content": "my words are zq7"}}]}}"#);
+        let mut stream = TcpStream::connect(address).expect("LiteLLM listens");
+        let (key, length) = (&self.facts.key, body.len());
+        let head = format!("POST /v1/chat/completions?a=zq7 HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+        let fields =
+            format!("Authorization: Bearer {key}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n");
+        stream.write_all(format!("{head}{fields}\r\n{body}").as_bytes()).expect("LiteLLM reads");
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer).expect("LiteLLM answers");
+        answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+    }
+
+    /// Sends so many requests, four at a time, waits for the answers and gives what `load.py` says of them.
+    #[track_caller]
+    pub fn send(&self, case: Case, requests: u32) -> serde_json::Value {
+        let output = Command::new("python3")
+            .arg(repository().join("tests/lab/load.py"))
+            .args(["--url", &self.facts.url, "--case", case.name()])
+            .args(["--connections", "4", "--duration", "300", "--requests", &requests.to_string()])
+            .env("LITELLM_MASTER_KEY", &self.facts.key)
+            .output()
+            .expect("python3 can be started");
+        serde_json::from_slice(&output.stdout).expect("load.py prints a line of JSON")
     }
 
     /// Requests, as fast as they are answered, until the load is dropped.

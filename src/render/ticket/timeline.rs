@@ -100,6 +100,14 @@ fn event_words(what: &What, pid: i32) -> String {
                 digits(*cost_percent)
             )
         }
+        What::SlowedForProxy { from_hz, to_hz } => {
+            format!("worker {pid} is sampled at {to_hz} Hz rather than {from_hz} Hz, as `/health/liveliness` hesitates")
+        }
+        What::DetachedForProxy => {
+            format!(
+                "worker {pid} is no longer sampled, as `/health/liveliness` answered before and does not any longer"
+            )
+        }
         What::SamplerLost => format!("the sampler of worker {pid} ended by itself"),
         What::WorkerStopped => format!("worker {pid} was found stopped (SIGSTOP or a debugger)"),
     }

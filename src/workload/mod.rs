@@ -1,4 +1,11 @@
 //! What was asked of the proxy: the shapes of requests, never their content.
+//!
+//! [`route`] frees a path of what names someone or something in it; [`requests`] reads the file that the reporter gives.
+
+pub mod requests;
+mod route;
+
+pub use route::route;
 
 use serde::{Deserialize, Serialize};
 

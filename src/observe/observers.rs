@@ -1,0 +1,152 @@
+//! All observers of a capture, each on a thread of its own, from before the first sample to after the last.
+
+use std::mem::take;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::bundle::work::{self, CLEAN, Work};
+use crate::collect::Gap;
+use crate::discover::Proxy;
+use crate::logs::{BEFORE_FILE, DURING_FILE, Digest, LogSource, LogWatch, Logged};
+use crate::observe::door::{Access, Door};
+use crate::observe::liveliness::{self, Pulse};
+use crate::observe::{Epoch, Keeper, LiteLlm, Readings, Roster, Stop, metrics, spend};
+use crate::os::cgroup::CgroupRoot;
+use crate::os::clock::pause;
+use crate::os::proc::Procfs;
+use crate::os::usage::thread_cpu_us;
+use crate::redact::Redactor;
+
+/// How long the last readings may take: as long as a scrape, and a little more.
+const LAST_WORD: Duration = Duration::from_millis(1_300);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Who is observed, and how.
+pub struct Scene<'a> {
+    /// The proxy.
+    pub proxy: &'a Proxy,
+    /// Its workers of the moment.
+    pub roster: Roster,
+    /// The ways to LiteLLM.
+    pub access: Access,
+    /// Where its log is.
+    pub log: &'a LogSource,
+    /// Time zero.
+    pub epoch: Epoch,
+    /// How long the capture is meant to take.
+    pub duration: Duration,
+}
+
+/// The observers at work.
+#[derive(Debug)]
+pub struct Observers {
+    keeper: Arc<Keeper>,
+    stop: Stop,
+    pulse: Arc<Pulse>,
+    litellm: Arc<LiteLlm>,
+    digest: Digest,
+    logs: Option<JoinHandle<LogWatch>>,
+    threads: Vec<JoinHandle<u64>>,
+}
+
+impl Observers {
+    /// Sends them out. What the log says of the time before is laid into the work folder at once.
+    pub fn start(scene: Scene<'_>, work: &Work, redactor: &mut Redactor) -> Self {
+        let procfs = Procfs::default();
+        scene.roster.set(scene.proxy.workers().map(|worker| worker.id).collect());
+        let keeper = Arc::new(Keeper::new(work.dir(), redactor.gate()));
+        let watch = LogWatch::open(&procfs, scene.proxy, scene.log, scene.epoch);
+        let mut digest = Digest::default();
+        if let Some(text) = digest.before(watch.before(), redactor) {
+            lay_in(work, BEFORE_FILE, text.as_str());
+        }
+        let litellm = Arc::new(LiteLlm {
+            door: Door::find(&scene.access),
+            procfs: procfs.clone(),
+            roster: scene.roster.clone(),
+            epoch: scene.epoch,
+            duration: scene.duration,
+            keeper: Arc::clone(&keeper),
+        });
+        let readings = Readings {
+            procfs,
+            cgroups: CgroupRoot::default(),
+            roster: scene.roster,
+            epoch: scene.epoch,
+            keeper: Arc::clone(&keeper),
+        };
+        let (stop, pulse) = (Stop::default(), Arc::new(Pulse::default()));
+        let mut observers = Self { keeper, stop, pulse, litellm, digest, logs: None, threads: Vec::new() };
+        observers.send(move |stop| readings.run(stop));
+        let (litellm, pulse) = (Arc::clone(&observers.litellm), Arc::clone(&observers.pulse));
+        observers.send(move |stop| liveliness::watch(&litellm, &pulse, stop));
+        let litellm = Arc::clone(&observers.litellm);
+        observers.send(move |stop| metrics::watch(&litellm, stop));
+        let stop = observers.stop.clone();
+        observers.logs = Some(thread::spawn(move || watch.run(&stop)));
+        observers
+    }
+
+    /// How the proxy answers, for those who must not be in its way.
+    pub fn pulse(&self) -> Arc<Pulse> {
+        Arc::clone(&self.pulse)
+    }
+
+    /// Calls them back: every one makes its last reading, and none is waited for longer than a moment, since the proxy
+    /// may not answer. Tells the CPU time that they took while they watched, in microseconds.
+    pub fn finish(mut self, work: &Work, redactor: &mut Redactor) -> u64 {
+        self.stop.set();
+        let litellm = Arc::clone(&self.litellm);
+        self.send(move |_| spend::ask(&litellm));
+        if let Some(watch) = self.logs.take().and_then(|thread| thread.join().ok()) {
+            let logged = take(&mut self.digest).finish(watch.finish(), redactor);
+            keep(&self.keeper, work, logged);
+        }
+        let deadline = Instant::now() + LAST_WORD;
+        while self.threads.iter().any(|thread| !thread.is_finished()) && Instant::now() < deadline {
+            pause(LOOK_EVERY);
+        }
+        self.keep_probe_under_way();
+        let (ended, late): (Vec<_>, Vec<_>) = self.threads.into_iter().partition(JoinHandle::is_finished);
+        // One that still waits for the proxy ends with this process; what it would have said is a probe or a tally.
+        drop(late);
+        ended.into_iter().map(|thread| thread.join().unwrap_or(0)).sum()
+    }
+
+    /// A probe that waits when the capture ends has waited at least so long.
+    fn keep_probe_under_way(&self) {
+        let waiting = self.pulse.health().waiting;
+        if waiting < LAST_WORD {
+            return;
+        }
+        let elapsed_us = self.litellm.epoch.elapsed_us();
+        let at_us = elapsed_us.saturating_sub(waiting.as_micros() as u64);
+        self.keeper.reading(&liveliness::unanswered(at_us, waiting));
+    }
+
+    fn send(&mut self, watch: impl FnOnce(&Stop) + Send + 'static) {
+        let stop = self.stop.clone();
+        self.threads.push(thread::spawn(move || {
+            watch(&stop);
+            thread_cpu_us()
+        }));
+    }
+}
+
+/// What the logs said, where a bundle is made of it.
+fn keep(keeper: &Keeper, work: &Work, logged: Logged) {
+    let Logged { before, during, findings, readings, tallies, shapes, gaps } = logged;
+    before.iter().for_each(|text| lay_in(work, BEFORE_FILE, text.as_str()));
+    during.iter().for_each(|text| lay_in(work, DURING_FILE, text.as_str()));
+    findings.iter().for_each(|finding| keeper.keep(work::FINDINGS, finding));
+    readings.iter().for_each(|reading| keeper.reading(reading));
+    tallies.iter().for_each(|tally| keeper.keep(work::TALLIES, tally));
+    shapes.iter().for_each(|shape| keeper.keep(work::SHAPES, shape));
+    gaps.iter().for_each(|gap: &Gap| keeper.gap(gap));
+}
+
+/// A file that goes into the bundle as it is. Where the work folder takes no more, the session tells of it.
+fn lay_in(work: &Work, name: &str, text: &str) {
+    let _ = work.write(&format!("{CLEAN}/{name}"), text.as_bytes());
+}
