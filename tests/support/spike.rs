@@ -196,7 +196,6 @@ fn evidence(words: Words) -> Evidence {
             elapsed_us: 3 * SECOND_US,
             peak_rss_bytes: Some(9_437_184),
             late_readings: 0,
-            observers_cpu_us: Some(30_000),
             readings: 300,
             observers_cpu_us: Some(30_000),
         }),
