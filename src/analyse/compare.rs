@@ -1,10 +1,20 @@
 //! Two captures side by side: load, cost of each function, changes.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::analyse::changes::Change;
+use crate::analyse::changes::{Change, between};
 use crate::analyse::facts::Facts;
-use crate::analyse::load::Load;
+use crate::analyse::figures::ratio;
+use crate::analyse::functions::by_function;
+use crate::analyse::load::{Load, during};
+use crate::analyse::owners::by_owner;
+use crate::redact::Clean;
+use crate::sample::profile::Profile;
+
+/// Functions kept: those that grew or shrank most.
+const FUNCTIONS_KEPT: usize = 100;
 
 /// What the CPU of a function is divided by, so that two captures can be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,13 +72,62 @@ pub struct Comparison {
 }
 
 /// Holds one capture against another.
-pub fn compare(_before: &Facts, _after: &Facts) -> Comparison {
+pub fn compare(before: &Facts, after: &Facts) -> Comparison {
+    let loads = [before, after].map(during);
+    let (per, units) = match loads.each_ref().map(|load| load.counted_rps().filter(|rps| *rps > 0.0)) {
+        [Some(before_rps), Some(after_rps)] => (Per::Request, [before_rps, after_rps]),
+        _ => (Per::Second, [1.0, 1.0]),
+    };
+    // The profile covers the sampled stretch, and requests came at the same rate as in their own window around it.
+    let scales = [(before, units[0]), (after, units[1])].map(|(facts, per_second)| {
+        let (from_us, to_us) = facts.sampled_us();
+        ratio(1.0, to_us.saturating_sub(from_us) as f64 / 1e6 * per_second).unwrap_or(0.0)
+    });
+    let [load_before, load_after] = loads;
     Comparison {
-        per: Per::Second,
-        before: Load::default(),
-        after: Load::default(),
-        functions: Vec::new(),
-        owners: Vec::new(),
-        changes: Vec::new(),
+        per,
+        before: load_before,
+        after: load_after,
+        functions: functions([&before.profile, &after.profile], scales),
+        owners: owners([&before.profile, &after.profile], scales),
+        changes: between(before, after),
     }
+}
+
+fn functions(profiles: [&Profile<Clean>; 2], scales: [f64; 2]) -> Vec<Growth> {
+    let mut sides: BTreeMap<(String, String), [(f64, f64); 2]> = BTreeMap::new();
+    for (side, profile) in profiles.into_iter().enumerate() {
+        for function in by_function(profile) {
+            let (own, total) = &mut sides.entry((function.name, function.file)).or_default()[side];
+            *own += function.self_seconds * scales[side];
+            *total += function.total_seconds * scales[side];
+        }
+    }
+    let growths = sides.into_iter().map(|((name, file), [before, after])| Growth {
+        name,
+        file,
+        self_before: before.0,
+        self_after: after.0,
+        total_before: before.1,
+        total_after: after.1,
+    });
+    let grown = |growth: &Growth| growth.self_after - growth.self_before;
+    let mut functions: Vec<Growth> = growths.filter(|growth| grown(growth) != 0.0).collect();
+    functions.sort_by(|a, b| grown(b).abs().total_cmp(&grown(a).abs()));
+    functions.truncate(FUNCTIONS_KEPT);
+    functions.sort_by(|a, b| grown(b).total_cmp(&grown(a)));
+    functions
+}
+
+fn owners(profiles: [&Profile<Clean>; 2], scales: [f64; 2]) -> Vec<OwnerGrowth> {
+    let mut sides: BTreeMap<String, [f64; 2]> = BTreeMap::new();
+    for (side, profile) in profiles.into_iter().enumerate() {
+        for share in by_owner(profile) {
+            sides.entry(share.owner).or_default()[side] += share.seconds * scales[side];
+        }
+    }
+    let growths = sides.into_iter().map(|(owner, [before, after])| OwnerGrowth { owner, before, after });
+    let mut owners: Vec<OwnerGrowth> = growths.collect();
+    owners.sort_by(|a, b| (b.after - b.before).total_cmp(&(a.after - a.before)));
+    owners
 }

@@ -3,8 +3,10 @@
 pub mod changes;
 pub mod classify;
 pub mod compare;
+pub mod config;
 pub mod evidence;
 pub mod facts;
+pub mod figures;
 pub mod frames;
 pub mod functions;
 pub mod heat;
@@ -12,9 +14,16 @@ pub mod load;
 pub mod owners;
 pub mod quality;
 pub mod sizing;
+pub mod spent;
 pub mod stall;
+pub mod taxonomy;
 pub mod verdict;
+pub mod words;
+pub mod work;
 
 pub use evidence::Evidence;
 pub use facts::Facts;
 pub use verdict::{Verdict, analyse};
+
+#[cfg(test)]
+mod tests;

@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::analyse::changes::Change;
-use crate::analyse::classify::Classification;
-use crate::analyse::compare::Comparison;
+use crate::analyse::changes::{Change, changes};
+use crate::analyse::classify::{Classification, classify};
+use crate::analyse::compare::{Comparison, compare};
 use crate::analyse::evidence::Evidence;
 use crate::analyse::facts::Facts;
 use crate::analyse::frames::Kind;
 use crate::analyse::functions::{Function, by_function, percent, seconds};
-use crate::analyse::heat::Heat;
-use crate::analyse::load::Loads;
-use crate::analyse::owners::OwnerShare;
+use crate::analyse::heat::{Heat, heat};
+use crate::analyse::load::{Loads, loads};
+use crate::analyse::owners::{OwnerShare, by_owner};
 use crate::analyse::quality::{Quality, judge};
-use crate::analyse::sizing::Sizing;
-use crate::analyse::stall::Stall;
+use crate::analyse::sizing::{Sizing, sizing};
+use crate::analyse::stall::{Stall, stall};
 use crate::os::proc::ProcessId;
 use crate::redact::Clean;
 use crate::sample::profile::{Place, Profile, Shape};
@@ -135,7 +135,20 @@ struct Parts {
 
 /// Judges the facts.
 pub fn analyse(facts: &Facts) -> Verdict {
-    profiled(&facts.evidence, &facts.profile)
+    let profiled = profiled(&facts.evidence, &facts.profile);
+    let mut verdict = Verdict {
+        loads: loads(facts),
+        sizing: Some(sizing(facts)),
+        heat: heat(&profiled.workers, &facts.profile),
+        stall: stall(facts),
+        owners: by_owner(&facts.profile),
+        changes: changes(facts),
+        comparison: facts.baseline.as_deref().map(|baseline| compare(baseline, facts)),
+        ..profiled
+    };
+    // The class rests on all the rest.
+    verdict.classification = Some(classify(facts, &verdict));
+    verdict
 }
 
 /// What follows from the profile.

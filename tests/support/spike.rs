@@ -197,7 +197,6 @@ fn evidence(words: Words) -> Evidence {
             peak_rss_bytes: Some(9_437_184),
             late_readings: 0,
             readings: 300,
-            observers_cpu_us: Some(30_000),
         }),
         lifetime: None,
         tallies: vec![],
