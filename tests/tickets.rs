@@ -186,7 +186,10 @@ fn the_request_is_a_command_that_sends_what_was_seen_and_does_nothing_else() {
         let facts = spike::facts(words);
         let verdict = spike::verdict(&facts, words);
         let markdown = ticket(&facts, &verdict);
-        let script = blocks(&markdown).into_iter().find(|block| block.contains("curl -sS -H")).expect("a request");
+        let script = blocks(&markdown).into_iter().find(|block| block.contains("--data-binary")).expect("a request");
+        // None of the ticket's other commands is ever run here.
+        let ours = ["#", " ", "{", "KEY=", "PROMPT=", "curl ", "JSON"];
+        assert!(script.lines().all(|line| ours.iter().any(|begin| line.starts_with(begin))), "{script}");
         let folder = tempfile::tempdir().expect("a folder");
         // In place of curl, a function that says how it was called.
         let script = format!("curl() {{ for argument; do echo \"argument: $argument\"; done; cat; }}\n{script}");

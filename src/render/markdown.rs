@@ -85,34 +85,47 @@ pub fn details(summary: &str, body: &str) -> String {
 /// Rows of cells below a heading; every cell is Markdown.
 #[derive(Debug)]
 pub struct Table {
-    lines: Vec<String>,
-    columns: usize,
+    columns: Vec<String>,
+    rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// A table with these columns. One whose name ends with a space is set to the right, as figures are.
     pub fn new(columns: &[&str]) -> Self {
-        let rule = columns.iter().map(|name| if name.ends_with(' ') { "---:" } else { "---" });
-        let rule = format!("|{}|", rule.collect::<Vec<_>>().join("|"));
-        let names: Vec<String> = columns.iter().map(|name| name.trim_end().to_owned()).collect();
-        Self { lines: vec![row(&names), rule], columns: columns.len() }
+        Self { columns: columns.iter().map(|&name| name.to_owned()).collect(), rows: Vec::new() }
     }
 
     /// Adds a row; cells that are missing are empty.
     pub fn row(&mut self, cells: impl IntoIterator<Item = impl Into<String>>) {
         let mut cells: Vec<String> = cells.into_iter().map(Into::into).collect();
-        cells.resize(self.columns, String::new());
-        self.lines.push(row(&cells));
+        cells.resize(self.columns.len(), String::new());
+        self.rows.push(cells);
+    }
+
+    /// The same table without the columns in which nothing stands.
+    #[must_use]
+    pub fn narrowed(mut self) -> Self {
+        for column in (0..self.columns.len()).rev() {
+            if self.rows.iter().all(|row| row[column].is_empty()) {
+                self.columns.remove(column);
+                self.rows.iter_mut().for_each(|row| drop(row.remove(column)));
+            }
+        }
+        self
     }
 
     /// Whether it has no row.
     pub fn is_empty(&self) -> bool {
-        self.lines.len() == 2
+        self.rows.is_empty()
     }
-}
 
-fn row(cells: &[String]) -> String {
-    format!("| {} |", cells.join(" | "))
+    fn lines(&self) -> Vec<String> {
+        let rule = self.columns.iter().map(|name| if name.ends_with(' ') { "---:" } else { "---" });
+        let rule = format!("|{}|", rule.collect::<Vec<_>>().join("|"));
+        let names: Vec<String> = self.columns.iter().map(|name| name.trim_end().to_owned()).collect();
+        let line = |cells: &Vec<String>| format!("| {} |", cells.join(" | "));
+        [line(&names), rule].into_iter().chain(self.rows.iter().map(line)).collect()
+    }
 }
 
 /// Blocks of Markdown, one below the other.
@@ -147,7 +160,7 @@ impl Document {
     /// A table; nothing where it has no row.
     pub fn table(&mut self, table: &Table) {
         if !table.is_empty() {
-            self.block(table.lines.join("\n"));
+            self.block(table.lines().join("\n"));
         }
     }
 
@@ -276,7 +289,7 @@ mod tests {
     fn in_a_table(cell: &str) -> String {
         let mut table = Table::new(&["a", "b "]);
         table.row([cell, "end"]);
-        table.lines.join("\n")
+        table.lines().join("\n")
     }
 
     #[test]
@@ -297,6 +310,14 @@ mod tests {
     fn what_is_too_long_is_cut_where_it_can_be_seen() {
         let cut = code(&"é".repeat(LONGEST_CODE + 1));
         assert_eq!(cut, format!("`{}…`", "é".repeat(LONGEST_CODE)));
+    }
+
+    #[test]
+    fn a_column_in_which_nothing_stands_is_left_out() {
+        let mut table = Table::new(&["a", "b ", "c"]);
+        table.row(["1", "", "3"]);
+        table.row(["", "", ""]);
+        assert_eq!(table.narrowed().lines(), ["| a | c |", "|---|---|", "| 1 | 3 |", "|  |  |"]);
     }
 
     proptest! {

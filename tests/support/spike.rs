@@ -196,8 +196,8 @@ fn evidence(words: Words) -> Evidence {
             elapsed_us: 3 * SECOND_US,
             peak_rss_bytes: Some(9_437_184),
             late_readings: 0,
-            observers_cpu_us: Some(30_000),
             readings: 300,
+            observers_cpu_us: Some(30_000),
         }),
         lifetime: None,
         tallies: vec![],
@@ -384,6 +384,7 @@ fn shapes(words: Words) -> Vec<Shape<Clean>> {
 }
 
 /// What the facts say.
+#[expect(clippy::too_many_lines, reason = "one value for each field, and nothing to part them by")]
 pub fn verdict(facts: &Facts, words: Words) -> Verdict {
     let before = Load {
         seconds: 3.0,

@@ -48,13 +48,13 @@ pub fn load_table(verdict: &Verdict) -> Table {
 }
 
 fn measured(document: &mut Document, classification: &Classification) {
-    let undetermined =
-        if classification.class == Class::Undetermined { "**Undetermined.** None is ticked. " } else { "" };
-    document.block(format!(
-        "{undetermined}{} Confidence: **{}**.",
-        text(&classification.sentence),
-        confidence_word(classification.confidence),
-    ));
+    let undetermined = classification.class == Class::Undetermined;
+    let sentence = text(&classification.sentence);
+    document.block(if undetermined {
+        format!("**Undetermined.** None is ticked. {sentence}")
+    } else {
+        format!("{sentence} Confidence: **{}**.", confidence_word(classification.confidence))
+    });
     let mut points = Vec::new();
     if let Some(elasticity) = classification.elasticity {
         points.push(format!(
@@ -80,10 +80,11 @@ fn measured(document: &mut Document, classification: &Classification) {
     }
     let against = classification.contradictions.iter().map(|point| format!("Against it: {}", text(point)));
     points.extend(against);
-    if classification.contradictions.is_empty() && classification.class != Class::Undetermined {
+    if classification.contradictions.is_empty() && !undetermined {
         points.push("Nothing among the figures speaks against it.".to_owned());
     }
-    points.extend(classification.to_add.iter().map(|point| format!("Would make it more certain: {}", text(point))));
+    let would = if undetermined { "Would decide it" } else { "Would make it more certain" };
+    points.extend(classification.to_add.iter().map(|point| format!("{would}: {}", text(point))));
     document.bullets(points);
 }
 

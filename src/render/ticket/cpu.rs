@@ -8,6 +8,7 @@ use crate::render::figures::{bytes, cores, percent, span};
 use crate::render::growth;
 use crate::render::markdown::{Document, Table, code, fenced, text};
 use crate::render::ticket::moment;
+use crate::series::table;
 
 const OWNERS_SHOWN: usize = 8;
 const MECHANISMS_SHOWN: usize = 3;
@@ -18,7 +19,7 @@ pub fn write(document: &mut Document, facts: &Facts, verdict: &Verdict) {
     document.heading(3, "Sizing, workers, event loop");
     sizing(document, verdict);
     heat(document, verdict);
-    stall(document, verdict.stall.as_ref());
+    stall(document, facts, verdict.stall.as_ref());
     document.heading(3, "Where the CPU went");
     owners(document, verdict);
     document.table(&functions(verdict, FUNCTIONS_SHOWN));
@@ -74,9 +75,8 @@ fn sizing(document: &mut Document, verdict: &Verdict) {
 fn heat(document: &mut Document, verdict: &Verdict) {
     match &verdict.heat {
         Some(heat) => {
-            let function = heat
-                .function
-                .as_ref()
+            let untold = heat.function.as_ref().filter(|function| !heat.sentence.contains(*function));
+            let function = untold
                 .map_or_else(String::new, |function| format!(" What sets the hottest one apart: {}.", code(function)));
             document.block(format!("**One hot worker or all**: {}{function}", text(&heat.sentence)));
         }
@@ -96,21 +96,24 @@ fn heat(document: &mut Document, verdict: &Verdict) {
     document.table(&table);
 }
 
-fn stall(document: &mut Document, stall: Option<&Stall>) {
+fn stall(document: &mut Document, facts: &Facts, stall: Option<&Stall>) {
     let Some(stall) = stall else {
-        document.block("**Event loop**: no stall was noticed.");
+        document.block(match facts.series.table(table::LIVELINESS) {
+            Some(_) => "**Event loop**: no stall was noticed, neither by `/health/liveliness` nor in the stacks.",
+            None => "**Event loop**: no stall was noticed in the stacks; `/health/liveliness` was not asked.",
+        });
         return;
     };
     let by = match stall.measured_by {
-        MeasuredBy::Liveliness => "`/health/liveliness`, which runs on the event loop, did not answer for so long",
-        MeasuredBy::Samples => "the main thread's stacks stayed below one function for so long",
+        MeasuredBy::Liveliness => "by `/health/liveliness`, which runs on the event loop",
+        MeasuredBy::Samples => "by the main thread's stacks",
     };
-    let worker = stall.pid.map_or_else(String::new, |pid| format!(", worker {pid}"));
+    let worker = stall.pid.map_or_else(String::new, |pid| format!(" in worker {pid}"));
     document.block(format!(
-        "**Event loop**: {} Longest stall: {} from {} on{worker} ({by}).",
-        text(&stall.sentence),
+        "**Event loop**: the longest stall was {}{worker}, from {} on, {by}. {}",
         span(stall.seconds),
         moment(&stall.from_utc),
+        text(&stall.sentence),
     ));
     if stall.stack.is_empty() {
         document.block("No stack was found for it.");

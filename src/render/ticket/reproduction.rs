@@ -30,7 +30,7 @@ pub fn write(document: &mut Document, facts: &Facts, verdict: &Verdict) {
     config(document, facts);
     document.heading(3, "Requests");
     workload::requests(document, facts);
-    document.block("The most typical one:");
+    document.block(if facts.shapes.is_empty() { "One to begin with:" } else { "The most typical one:" });
     document.block(fenced("sh", &request::curl(facts, verdict)));
     document.heading(3, "The reporter's steps");
     match &facts.evidence.reporter.repro_steps {

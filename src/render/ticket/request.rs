@@ -31,11 +31,11 @@ struct Typical {
     messages: Option<f64>,
 }
 
-/// A `curl` command line of the most typical request; none where no request was seen.
+/// A `curl` command line of the most typical request; a plain one where no request was seen.
 pub fn curl(facts: &Facts, verdict: &Verdict) -> String {
     let typical = typical(facts, verdict);
     let port = facts.fingerprint.as_ref().and_then(|fingerprint| fingerprint.litellm.port);
-    let url = quoted(&format!("http://127.0.0.1:{}{}", port.unwrap_or(PORT), typical.route));
+    let url = quoted(&format!("http://127.0.0.1:{}{}", port.unwrap_or(PORT), path(&typical.route)));
     let mut script = String::new();
     for note in notes(&typical, port) {
         // Writing to a string cannot fail.
@@ -43,7 +43,7 @@ pub fn curl(facts: &Facts, verdict: &Verdict) -> String {
     }
     script += "KEY='sk-...'  # a key of your own proxy\n";
     let Some(body) = body(&typical) else {
-        let _ = write!(script, "curl -sS -H \"Authorization: Bearer $KEY\" {url}");
+        let _ = write!(script, "curl -sS {url} -H \"Authorization: Bearer $KEY\"");
         return script;
     };
     let words = typical.prompt_tokens.unwrap_or(PROMPT_TOKENS).clamp(1.0, MOST_TOKENS) / body.messages as f64;
@@ -51,11 +51,27 @@ pub fn curl(facts: &Facts, verdict: &Verdict) -> String {
     let _ = write!(
         script,
         "PROMPT=$(yes word | head -n {:.0} | tr '\\n' ' ')  # one token a word, about\n\
-         curl -sS -H \"Authorization: Bearer $KEY\" -H 'Content-Type: application/json' {url} --data-binary @- <<JSON\n\
+         curl -sS {url} \\\n  \
+         -H \"Authorization: Bearer $KEY\" \\\n  \
+         -H 'Content-Type: application/json' \\\n  \
+         --data-binary @- <<JSON\n\
          {json}\nJSON",
         words.ceil(),
     );
     script
+}
+
+/// A route as a URL may have it, on one line: what is no character of a URL as its bytes in hexadecimal.
+fn path(route: &str) -> String {
+    let mut path = String::with_capacity(route.len());
+    for byte in route.bytes() {
+        if byte.is_ascii_graphic() {
+            path.push(char::from(byte));
+        } else {
+            let _ = write!(path, "%{byte:02X}");
+        }
+    }
+    path
 }
 
 /// A request's body, and how many messages share the prompt's tokens.
@@ -114,9 +130,7 @@ fn notes(typical: &Typical, port: Option<u16>) -> Vec<String> {
             count(tokens.round())
         ));
     }
-    if !unknown.is_empty() {
-        notes.push(format!("not known, so check: {}", unknown.join(", ")));
-    }
+    notes.extend(unknown.iter().map(|what| format!("not known, so check: {what}")));
     notes
 }
 

@@ -1,5 +1,7 @@
 //! Section 3, first half: what was asked of the proxy before and during, and what was changed.
 
+use jiff::Timestamp;
+
 use crate::analyse::{Facts, Verdict};
 use crate::redact::Clean;
 use crate::render::figures::{bytes, count, digits, span};
@@ -38,7 +40,7 @@ pub fn requests(document: &mut Document, facts: &Facts) {
              `--requests FILE`; only the shapes are kept.",
         );
     } else {
-        document.block("Shapes of the requests during the spike, the most frequent first; an empty cell is not told by its source.");
+        document.block("Shapes of the requests during the spike, the most frequent first; what is missing is not told by its source.");
         document.table(&table);
     }
 }
@@ -103,7 +105,7 @@ fn shapes(facts: &Facts, when: &[When]) -> Table {
     if let Some(more) = shapes.len().checked_sub(SHAPES_SHOWN).filter(|more| *more > 0) {
         table.row([format!("… and {more} more in `workload/requests.jsonl`")]);
     }
-    table
+    table.narrowed()
 }
 
 fn origin_words(origin: Origin) -> &'static str {
@@ -124,17 +126,14 @@ fn config_and_start(document: &mut Document, facts: &Facts) {
     let modified = fingerprint.litellm.config_modified_utc.as_deref();
     document.block(match (modified, started) {
         (Some(modified), Some(started)) => {
-            let newer = match (modified.parse::<jiff::Timestamp>(), started.parse::<jiff::Timestamp>()) {
-                (Ok(modified), Ok(started)) if modified > started => {
-                    "**after** the proxy started, so that the proxy may not run with what the file says now"
-                }
-                _ => "before the proxy started, so that the proxy runs with it",
-            };
-            format!(
-                "The config file was last changed {}, the proxy started {}: {newer}.",
-                moment(modified),
-                moment(started),
-            )
+            let (changed, began) = (moment(modified), moment(started));
+            match (modified.parse::<Timestamp>(), started.parse::<Timestamp>()) {
+                (Ok(modified), Ok(started)) if modified > started => format!(
+                    "The config file was last changed {changed}, **after** the proxy had started ({began}): it may not run \
+                     with what the file says now."
+                ),
+                _ => format!("The config file was last changed {changed}, and the proxy started with it {began}."),
+            }
         }
         (None, Some(started)) => {
             format!("The proxy started {}. When its configuration was changed is not known.", moment(started))
