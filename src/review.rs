@@ -100,7 +100,7 @@ fn differences(bundle: &Bundle, made: &[Artifact]) -> String {
         let made = made.iter().find(|file| file.name == **name).map(|file| file.bytes.as_slice());
         made != bundle.file(name)
     };
-    let changed: Vec<&str> = [TICKET, SUMMARY].iter().copied().filter(|name| changed(&name)).collect();
+    let changed: Vec<&str> = [TICKET, SUMMARY].iter().copied().filter(changed).collect();
     if changed.is_empty() {
         format!("{TICKET} and {SUMMARY} come out as they are in the bundle, byte for byte")
     } else {

@@ -106,7 +106,7 @@ fn a_newer_release_that_costs_more_for_each_request_is_an_upgrade_and_its_functi
     assert_says(&classification, &["1.104.9", "1.106.2"]);
     assert!(bundle.text("flamegraphs/spike-minus-baseline.svg").contains("expensive_pii_scrub"));
 
-    let diff = lab.plain_command(&["diff", path(&calm.path), path(&spike), "--json"]).assert_status(0);
+    let diff = Capture::new().args(["diff", path(&calm.path), path(&spike), "--json"]).run().assert_status(0);
     let diff: Value = serde_json::from_slice(&diff.stdout).expect("JSON");
     assert_eq!(diff["per"], "request");
     let first = diff.pointer("/functions/0/name").and_then(Value::as_str).expect("a function");
@@ -189,7 +189,8 @@ fn a_report_made_again_is_the_same_to_the_byte() {
     let bundle = output.only_bundle();
 
     let made = tempfile::tempdir().expect("a folder");
-    let again = lab.plain_command(&["report", path(&output.bundle_path()), "-o", path(made.path())]).assert_status(0);
+    let again =
+        Capture::new().args(["report", path(&output.bundle_path()), "-o", path(made.path())]).run().assert_status(0);
     let folder = PathBuf::from(String::from_utf8_lossy(&again.stdout).trim());
     for name in bundle.names().filter(|name| *name != "manifest.json") {
         let stored = bundle.files().find(|file| file.0 == name).expect("a file").1;

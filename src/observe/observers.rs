@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+
 use crate::bundle::work::{self, CLEAN, Work};
-use crate::collect::Gap;
 use crate::discover::Proxy;
 use crate::logs::{BEFORE_FILE, DURING_FILE, Digest, LogSource, LogWatch, Logged};
 use crate::observe::door::{Access, Door};
@@ -137,13 +138,22 @@ impl Observers {
 /// What the logs said, where a bundle is made of it.
 fn keep(keeper: &Keeper, work: &Work, logged: Logged) {
     let Logged { before, during, findings, readings, tallies, shapes, gaps } = logged;
-    before.iter().for_each(|text| lay_in(work, BEFORE_FILE, text.as_str()));
-    during.iter().for_each(|text| lay_in(work, DURING_FILE, text.as_str()));
-    findings.iter().for_each(|finding| keeper.keep(work::FINDINGS, finding));
-    readings.iter().for_each(|reading| keeper.reading(reading));
-    tallies.iter().for_each(|tally| keeper.keep(work::TALLIES, tally));
-    shapes.iter().for_each(|shape| keeper.keep(work::SHAPES, shape));
-    gaps.iter().for_each(|gap: &Gap| keeper.gap(gap));
+    for (file, text) in [(BEFORE_FILE, before), (DURING_FILE, during)] {
+        if let Some(text) = text {
+            lay_in(work, file, text.as_str());
+        }
+    }
+    keep_all(keeper, work::FINDINGS, &findings);
+    keep_all(keeper, work::READINGS, &readings);
+    keep_all(keeper, work::TALLIES, &tallies);
+    keep_all(keeper, work::SHAPES, &shapes);
+    keep_all(keeper, work::GAPS, &gaps);
+}
+
+fn keep_all(keeper: &Keeper, file: &str, records: &[impl Serialize]) {
+    for record in records {
+        keeper.keep(file, record);
+    }
 }
 
 /// A file that goes into the bundle as it is. Where the work folder takes no more, the session tells of it.

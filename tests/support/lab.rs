@@ -12,7 +12,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Capture, Output, bundle::Stacks, repository};
+use super::{Capture, bundle::Stacks, repository};
 
 /// One test at a time: each loads all cores of a small machine, and a test may need to be alone with its LiteLLM.
 static TURN: Mutex<()> = Mutex::new(());
@@ -43,12 +43,6 @@ impl Lab {
     /// A capture of something that is no LiteLLM.
     pub fn plain_capture(&self) -> Capture {
         Capture::new().arg("--py-spy").arg(self.py_spy())
-    }
-
-    /// Any other command of `capture`.
-    #[track_caller]
-    pub fn plain_command(&self, arguments: &[&str]) -> Output {
-        arguments.iter().fold(Capture::new(), |capture, argument| capture.arg(argument)).run()
     }
 
     /// A program that knows its own CPU by function.
