@@ -65,18 +65,25 @@ fn the_help_lists_every_exit_code() {
 
 #[test]
 fn every_option_has_an_environment_variable() {
-    for command in [&["--help"][..], &["pack", "--help"], &["inspect", "--help"]] {
-        let help = command.iter().fold(Capture::new(), Capture::arg).run().assert_status(0).said();
-        // An option's text goes on until the next one begins.
-        for option in help.split("\n  ").filter_map(|text| text.trim_start().split_once("--")).map(|(_, text)| text) {
-            let name = option.split([' ', '\n']).next().unwrap_or_default();
-            let variable = format!("CAPTURE_{}=", name.to_uppercase().replace('-', "_"));
-            if !matches!(name, "help" | "version") {
-                let text = help.split_once(&format!("--{name} ")).expect("the option").1;
-                let text =
-                    text.split("\n  -").next().unwrap_or_default().split("\n      --").next().unwrap_or_default();
-                assert!(text.contains(&variable), "{variable} is not in: {text}");
+    for command in ["", "pack", "inspect", "report", "ticket", "diff"] {
+        let capture = if command.is_empty() { Capture::new() } else { Capture::new().arg(command) };
+        let help = capture.arg("--help").run().assert_status(0).said();
+        // An option's text is indented further than its name, and goes on until the next name.
+        let is_name = |line: &str| line.starts_with("  -") || line.starts_with("      --");
+        let mut options: Vec<(String, String)> = Vec::new();
+        for line in help.lines() {
+            if is_name(line) {
+                let name = line.split_once("--").expect("a long name").1;
+                let name = name.split([' ', '.']).next().unwrap_or_default();
+                options.push((name.to_owned(), line.to_owned()));
+            } else if let Some((_, text)) = options.last_mut() {
+                text.push_str(line);
             }
+        }
+        assert!(!options.is_empty(), "{help}");
+        for (name, text) in options.iter().filter(|(name, _)| !matches!(name.as_str(), "help" | "version")) {
+            let variable = format!("CAPTURE_{}=", name.to_uppercase().replace('-', "_"));
+            assert!(text.contains(&variable), "{variable} is not in the text of --{name}: {text}");
         }
     }
 }
@@ -268,7 +275,7 @@ fn inspect_refuses_what_it_cannot_read_or_trust() {
     // A newer one's manifest may lack whatever is known here.
     let newer = |_: String| r#"{"format": {"major": 2, "minor": 1}}"#.to_owned();
     Bundle::write_changed(&path, &place.path().join("newer"), "manifest.json", newer);
-    let why = "it has format 2.1, and this program knows 1.0 at most";
+    let why = "it has format 2.1, and this program knows 1.1 at most";
     assert_refused(refuse("newer", &[]), 2, &(told("newer", why) + "  take the newest release of capture\n"));
 
     let other_file = |text: String| text.replace("burn", "turn");

@@ -46,6 +46,8 @@ pub struct Observers {
     stop: Stop,
     pulse: Arc<Pulse>,
     litellm: Arc<LiteLlm>,
+    /// Whether there is a LiteLLM to be asked; any other program is only looked at.
+    asks: bool,
     digest: Digest,
     logs: Option<JoinHandle<LogWatch>>,
     threads: Vec<JoinHandle<u64>>,
@@ -62,6 +64,7 @@ impl Observers {
         if let Some(text) = digest.before(watch.before(), redactor) {
             lay_in(work, BEFORE_FILE, text.as_str());
         }
+        let asks = scene.proxy.looks_like_litellm || scene.access.url.is_some();
         let litellm = Arc::new(LiteLlm {
             door: Door::find(&scene.access),
             procfs: procfs.clone(),
@@ -78,12 +81,14 @@ impl Observers {
             keeper: Arc::clone(&keeper),
         };
         let (stop, pulse) = (Stop::default(), Arc::new(Pulse::default()));
-        let mut observers = Self { keeper, stop, pulse, litellm, digest, logs: None, threads: Vec::new() };
+        let mut observers = Self { keeper, stop, pulse, litellm, asks, digest, logs: None, threads: Vec::new() };
         observers.send(move |stop| readings.run(stop));
-        let (litellm, pulse) = (Arc::clone(&observers.litellm), Arc::clone(&observers.pulse));
-        observers.send(move |stop| liveliness::watch(&litellm, &pulse, stop));
-        let litellm = Arc::clone(&observers.litellm);
-        observers.send(move |stop| metrics::watch(&litellm, stop));
+        if observers.asks {
+            let (litellm, pulse) = (Arc::clone(&observers.litellm), Arc::clone(&observers.pulse));
+            observers.send(move |stop| liveliness::watch(&litellm, &pulse, stop));
+            let litellm = Arc::clone(&observers.litellm);
+            observers.send(move |stop| metrics::watch(&litellm, stop));
+        }
         let stop = observers.stop.clone();
         observers.logs = Some(thread::spawn(move || watch.run(&stop)));
         observers
@@ -98,8 +103,10 @@ impl Observers {
     /// may not answer. Tells the CPU time that they took while they watched, in microseconds.
     pub fn finish(mut self, work: &Work, redactor: &mut Redactor) -> u64 {
         self.stop.set();
-        let litellm = Arc::clone(&self.litellm);
-        self.send(move |_| spend::ask(&litellm));
+        if self.asks {
+            let litellm = Arc::clone(&self.litellm);
+            self.send(move |_| spend::ask(&litellm));
+        }
         if let Some(watch) = self.logs.take().and_then(|thread| thread.join().ok()) {
             let logged = take(&mut self.digest).finish(watch.finish(), redactor);
             keep(&self.keeper, work, logged);
