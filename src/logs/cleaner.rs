@@ -332,8 +332,7 @@ impl<'a> Cleaner<'a> {
 
 /// The function that a message of LiteLLM's names first, with its colon, and the rest.
 fn caller(message: &str) -> (&str, &str) {
-    static CALLER: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"^litellm(?:\.[a-z_]+)+\(\): ").expect("a constant"));
+    static CALLER: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^litellm(?:\.[a-z_]+)+\(\): ").expect("a constant"));
     CALLER.find(message).map_or(("", message), |found| message.split_at(found.end()))
 }
 

@@ -53,8 +53,12 @@ fn docker(line: &str) -> Option<(String, String)> {
 /// The time of gunicorn's lines, and of LiteLLM's JSON logs, which is without a zone and taken for UTC, as containers
 /// have it.
 fn own_time(line: &str) -> Option<Timestamp> {
-    static GUNICORN: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"^\[([0-9]{4}-[0-9][0-9]-[0-9][0-9]) ([0-9][0-9]:[0-9][0-9]:[0-9][0-9]) ([+-][0-9][0-9])([0-9][0-9])\]").expect("a constant"));
+    static GUNICORN: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
+            r"^\[([0-9]{4}-[0-9][0-9]-[0-9][0-9]) ([0-9][0-9]:[0-9][0-9]:[0-9][0-9]) ([+-][0-9][0-9])([0-9][0-9])\]",
+        )
+        .expect("a constant")
+    });
     static JSON: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(r#""timestamp": ?"([0-9]{4}-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9](?:\.[0-9]{1,9})?)(Z|[+-][0-9][0-9]:[0-9][0-9])?""#)
             .expect("a constant")

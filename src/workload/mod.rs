@@ -2,6 +2,7 @@
 //!
 //! [`route`] frees a path of what names someone or something in it; [`requests`] reads the file that the reporter gives.
 
+pub mod counted;
 pub mod requests;
 mod route;
 
