@@ -5,6 +5,7 @@
 pub mod counted;
 pub mod requests;
 mod route;
+mod vocabulary;
 
 pub use route::route;
 
