@@ -93,6 +93,7 @@ fn capture(plan: &CapturePlan, own: &Own) -> Result<u8, Failure> {
         duration: plan.orders.duration,
     };
     let observers = Observers::start(scene, &work, &mut redactor);
+    observers.settle();
     let subject =
         Subject { orders: &plan.orders, py_spy: &py_spy, proxy: &proxy, epoch, roster, pulse: observers.pulse() };
     let mut ended = Session::new(subject, recorder).run(&interrupts);

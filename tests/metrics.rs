@@ -21,7 +21,7 @@ use litellm_capture::{
     bundle::work::{self, Work},
     collect::{Gap, Weight},
     observe::{
-        Epoch, Keeper, LiteLlm, Roster, Stop,
+        Epoch, Keeper, LiteLlm, Roster, Settled, Stop,
         door::{Access, Door},
         liveliness::{self, Pulse},
         metrics, spend,
@@ -481,6 +481,7 @@ impl Kept {
             epoch: Epoch::now(),
             duration: Duration::from_secs(30),
             keeper: Arc::new(keeper),
+            settled: Settled::default(),
         };
         Self { litellm, dir }
     }

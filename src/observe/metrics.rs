@@ -21,7 +21,9 @@ pub fn watch(litellm: &LiteLlm, stop: &Stop) {
     loop {
         let begun = Instant::now();
         let is_first = watch.last.is_none();
-        let next = match watch.read() {
+        let outcome = watch.read();
+        litellm.settled.set();
+        let next = match outcome {
             Outcome::Read if is_first => pace.after_first(begun),
             Outcome::Read => pace.after(begun, begun.elapsed()),
             Outcome::Missed => pace.after_missed(begun),

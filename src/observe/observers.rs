@@ -12,13 +12,15 @@ use crate::discover::Proxy;
 use crate::logs::{BEFORE_FILE, DURING_FILE, Digest, LogSource, LogWatch, Logged};
 use crate::observe::door::{Access, Door};
 use crate::observe::liveliness::{self, Pulse};
-use crate::observe::{Epoch, Keeper, LiteLlm, Readings, Roster, Stop, metrics, spend};
+use crate::observe::{Epoch, Keeper, LiteLlm, Readings, Roster, Settled, Stop, metrics, spend};
 use crate::os::cgroup::CgroupRoot;
 use crate::os::clock::pause;
 use crate::os::proc::Procfs;
 use crate::os::usage::thread_cpu_us;
 use crate::redact::Redactor;
 
+/// How long the first readings are waited for.
+const FIRST_WORD: Duration = Duration::from_millis(1_200);
 /// How long the last readings may take: as long as a scrape, and a little more.
 const LAST_WORD: Duration = Duration::from_millis(1_300);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -72,6 +74,7 @@ impl Observers {
             epoch: scene.epoch,
             duration: scene.duration,
             keeper: Arc::clone(&keeper),
+            settled: Settled::default(),
         });
         let readings = Readings {
             procfs,
@@ -92,6 +95,19 @@ impl Observers {
         let stop = observers.stop.clone();
         observers.logs = Some(thread::spawn(move || watch.run(&stop)));
         observers
+    }
+
+    /// Waits until LiteLLM has been asked everything once, or for a moment where it does not answer: what that costs it is
+    /// not part of what it does by itself.
+    pub fn settle(&self) {
+        if !self.asks {
+            return;
+        }
+        let deadline = Instant::now() + FIRST_WORD;
+        self.litellm.settled.wait_until(deadline);
+        while self.pulse.health().answered == 0 && Instant::now() < deadline {
+            pause(LOOK_EVERY);
+        }
     }
 
     /// How the proxy answers, for those who must not be in its way.
