@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use anyhow::Result;
 
 use crate::analyse::Facts;
-use crate::analyse::compare::{Comparison, Per};
+use crate::analyse::compare::{Comparison, Per, scale};
 use crate::analyse::load::Load;
 use crate::render::figures::{counted, span, utc};
 use crate::render::flamegraph::{Heading, draw_difference};
@@ -92,16 +92,10 @@ impl Side {
                 *weights.entry(stack.to_owned()).or_default() += cpu_us.parse::<f64>().unwrap_or(0.0);
             }
         }
-        let total_us: f64 = weights.values().sum();
-        let (from_us, to_us) = facts.sampled_us();
-        let by_time = || total_us / (to_us - from_us).max(1) as f64;
-        let seconds = match per {
-            Per::Request => load.cpu_seconds_per_request,
-            Per::Second => load.cores,
-        };
-        let seconds = seconds.unwrap_or_else(by_time);
-        let scale = if total_us > 0.0 { seconds * 1e9 / total_us } else { 0.0 };
-        Self { stacks: weights.into_iter().map(|(stack, us)| (stack, (us * scale).round() as u64)).collect(), seconds }
+        let scale = scale(facts, load, per);
+        let seconds = facts.profile.samples.iter().map(|sample| sample.cpu_ns).sum::<u64>() as f64 / 1e9 * scale;
+        let scaled = |us: f64| (us * 1e3 * scale).round() as u64;
+        Self { stacks: weights.into_iter().map(|(stack, us)| (stack, scaled(us))).collect(), seconds }
     }
 }
 
