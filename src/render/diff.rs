@@ -34,13 +34,19 @@ pub fn text(before: &Facts, after: &Facts, comparison: &Comparison) -> String {
              everything grow.",
         );
     }
-    or_none(&mut document, &growth::functions(comparison, FUNCTIONS_SHOWN), "No function's own CPU changed.");
-    document.heading(2, &format!("Owners, CPU {per}"));
-    or_none(&mut document, &growth::owners(comparison, OWNERS_SHOWN), "The CPU was attributed to no owner.");
+    document.block(in_milliseconds(per));
+    or_none(&mut document, &growth::functions(comparison, FUNCTIONS_SHOWN), "No function's own CPU changed as much.");
+    document.heading(2, &format!("Whose work, CPU {per}"));
+    document.block(in_milliseconds(per));
+    or_none(&mut document, &growth::owners(comparison, OWNERS_SHOWN), "Nobody's CPU changed as much.");
     document.heading(2, "Changes");
     let none = "None was found in version, config, environment, packages, workers, limits and machine.";
     or_none(&mut document, &growth::changes(&comparison.changes, CHANGES_SHOWN), none);
     document.into_string()
+}
+
+fn in_milliseconds(per: &str) -> String {
+    format!("In CPU-milliseconds {per}; {}.", growth::LEFT_OUT)
 }
 
 /// Stacks of both captures in one flamegraph, the CPU of each divided as the comparison divides it, so that captures of
