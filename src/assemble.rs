@@ -31,7 +31,7 @@ use crate::sample::{OwnCost, Sampler, What};
 use crate::series::{Reading, Series};
 use crate::traffic::Tally;
 use crate::traffic::rows::traffic_rows;
-use crate::workload::Shape;
+use crate::workload::{Shape, counted};
 
 /// The first bytes of a compressed file.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -174,6 +174,7 @@ impl Kept<'_> {
         readings.extend(traffic_rows(&evidence.tallies));
         let mut facts = facts::complete(&files, evidence, profile, Series::gather(readings))?;
         facts.shapes = self.shapes()?;
+        facts.shapes.extend(counted::shapes(&facts.evidence.tallies));
         facts.manifest.gaps.extend(aside.gaps.iter().cloned());
         facts.manifest.gaps.extend(work.records::<Gap>(work::GAPS)?);
         Ok(facts)

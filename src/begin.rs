@@ -21,7 +21,7 @@ use crate::os::clock::{utc, utc_for_file_name};
 use crate::os::proc::Procfs;
 use crate::plan::{CapturePlan, Destination, RequestContent};
 use crate::products::TICKET;
-use crate::redact::{Clean, Raw, Redactor};
+use crate::redact::{Raw, Redactor};
 use crate::sample::pyspy::PySpy;
 use crate::workload::requests::{CONTENT_FILE, Sample};
 
@@ -53,10 +53,33 @@ pub struct Beginning<'a> {
     pub arguments: &'a [Raw],
     /// Time zero.
     pub epoch: Epoch,
+    /// What the user gave along.
+    pub given: &'a Given,
+}
+
+/// Files that the user named. They are read before anything is attached, so that one that is no good costs no capture.
+#[derive(Debug)]
+pub struct Given {
     /// The bundle to hold it against.
-    pub baseline: Option<&'a Bundle>,
+    pub baseline: Option<Bundle>,
     /// The reporter's sample of requests.
     pub requests: Option<Sample>,
+    /// How to reproduce it, in the reporter's words.
+    pub repro_steps: Option<Raw>,
+}
+
+impl Given {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// With the file's name and what to give instead.
+    pub fn read(plan: &CapturePlan) -> Result<Self, Failure> {
+        Ok(Self {
+            baseline: plan.baseline.as_deref().map(Bundle::open).transpose()?,
+            requests: plan.reporter.requests.as_deref().map(Sample::read).transpose()?,
+            repro_steps: plan.reporter.repro_steps.as_deref().map(repro_steps).transpose()?,
+        })
+    }
 }
 
 impl Beginning<'_> {
@@ -125,15 +148,15 @@ pub fn open_work_folder(beginning: &Beginning<'_>, redactor: &mut Redactor) -> R
     std::fs::create_dir_all(&parent).map_err(|error| cannot_write(&error))?;
     let (work, name) = Work::create(&parent, &manifest.name).map_err(|error| cannot_write(&error))?;
     manifest.name = name;
-    let begun = begun(beginning, redactor)?;
+    let begun = begun(beginning, redactor);
     let mut fill = || -> io::Result<()> {
         work.write(work::MANIFEST, &serde_json::to_vec_pretty(&manifest)?)?;
         work.write(work::BEGUN, &serde_json::to_vec(&begun)?)?;
         environment::store(&work, redactor, beginning.collected, &mut manifest.gaps)?;
-        if let Some(bundle) = beginning.baseline {
+        if let Some(bundle) = &beginning.given.baseline {
             manifest.gaps.extend(baseline::lay_in(&work, redactor, bundle)?);
         }
-        if let Some(sample) = &beginning.requests {
+        if let Some(sample) = &beginning.given.requests {
             lay_in_requests(&work, redactor, sample, plan.reporter.content)?;
         }
         work.write(work::MANIFEST, &serde_json::to_vec_pretty(&manifest)?)
@@ -157,23 +180,22 @@ fn lay_in_requests(work: &Work, redactor: &mut Redactor, sample: &Sample, conten
     Ok(())
 }
 
-fn begun(beginning: &Beginning<'_>, redactor: &mut Redactor) -> Result<Begun, Failure> {
+fn begun(beginning: &Beginning<'_>, redactor: &mut Redactor) -> Begun {
     let plan = &beginning.plan.reporter;
-    let repro_steps = plan.repro_steps.as_deref().map(|path| repro_steps(path, redactor)).transpose()?;
-    Ok(Begun {
+    Begun {
         // To what is stored of it, so that what is computed from it does not change by storing.
         epoch_utc: beginning.epoch.utc.round(Unit::Microsecond).ok(),
         lifetime: lifetime(&Procfs::default(), beginning.proxy, beginning.epoch),
         reporter: Reporter {
             classification: plan.classification,
-            repro_steps,
+            repro_steps: beginning.given.repro_steps.as_ref().map(|steps| redactor.text(TICKET, steps)),
             prompts_included: plan.requests.is_some() && plan.content == RequestContent::Kept,
         },
-    })
+    }
 }
 
-/// The reporter's own words, without secrets.
-fn repro_steps(path: &Path, redactor: &mut Redactor) -> Result<Clean, Failure> {
+/// The reporter's own words.
+fn repro_steps(path: &Path) -> Result<Raw, Failure> {
     let refuse = |why: String| Failure::Unreadable {
         path: path.to_owned(),
         why,
@@ -185,5 +207,5 @@ fn repro_steps(path: &Path, redactor: &mut Redactor) -> Result<Clean, Failure> {
     if bytes.len() as u64 > LARGEST_STEPS_BYTES {
         return Err(refuse(format!("it is larger than {} kB", LARGEST_STEPS_BYTES / 1_000)));
     }
-    Ok(redactor.text(TICKET, &Raw::from_bytes(&bytes)))
+    Ok(Raw::from_bytes(&bytes))
 }

@@ -9,7 +9,7 @@ use anyhow::Context;
 
 use crate::analyse::Verdict;
 use crate::assemble::{Aside, assemble};
-use crate::begin::{Beginning, open_work_folder};
+use crate::begin::{Beginning, Given, open_work_folder};
 use crate::bundle::facts::FINGERPRINT;
 use crate::bundle::manifest::{Manifest, Status};
 use crate::bundle::open::Bundle;
@@ -36,7 +36,6 @@ use crate::review;
 use crate::sample::record::Recorder;
 use crate::sample::session::{End, Ended, Session, Subject};
 use crate::target::{choose_proxy, find_py_spy, named_workers, refused_failure, require_permission};
-use crate::workload::requests::Sample;
 
 /// Collecting reads a few hundred small files; a network file system that hangs must not hold up the stacks.
 const COLLECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -60,11 +59,10 @@ fn capture(plan: &CapturePlan, own: &Own) -> Result<u8, Failure> {
     let notices = Notices::new(plan.output.loudness);
     let interrupts = Interrupts::install().context("signals")?;
     let procfs = Procfs::default();
+    let given = Given::read(plan)?;
     let proxy = choose_proxy(&procfs, plan, &notices)?;
     require_permission(&procfs, &proxy)?;
     let py_spy = find_py_spy(&procfs, plan.py_spy.as_deref(), &proxy, &notices)?;
-    let baseline = plan.baseline.as_deref().map(Bundle::open).transpose()?;
-    let requests = plan.reporter.requests.as_deref().map(Sample::read).transpose()?;
     let epoch = Epoch::now();
 
     let options = CollectOptions { config: plan.config.as_deref(), deadline: COLLECT_DEADLINE };
@@ -78,8 +76,7 @@ fn capture(plan: &CapturePlan, own: &Own) -> Result<u8, Failure> {
         collected: &collected,
         arguments: &own.arguments,
         epoch,
-        baseline: baseline.as_ref(),
-        requests,
+        given: &given,
     };
     let work = open_work_folder(&beginning, &mut redactor)?;
     notices.detail(format!("work folder: {}", work.dir().display()));

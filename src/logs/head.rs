@@ -73,22 +73,25 @@ const LOGGERS: &[&str] = &[
     "uvicorn.error",
 ];
 
-/// Forms of plain text, each with the names of its groups.
+/// Forms of plain text, each with the names of its groups. In ASCII and without upper bounds: `\w{1,60}` of all of Unicode
+/// would take megabytes, and lines are bounded already.
 static FORMS: LazyLock<[Regex; 5]> = LazyLock::new(|| {
     const LEVEL: &str = "(?P<level>TRACE|DEBUG|INFO|WARN|WARNING|ERROR|CRITICAL|FATAL)";
     [
         // LiteLLM
         format!(
-            r"^(?P<time>\d\d:\d\d:\d\d) - (?P<logger>[\w. -]{{1,60}}):{LEVEL}: (?P<place>\w{{1,60}}(?:\.pyx?)?:\d{{1,7}}) - "
+            r"^(?P<time>[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}) - (?P<logger>[0-9A-Za-z_. -]+):{LEVEL}: (?P<place>[0-9A-Za-z_]+(?:\.pyx?)?:[0-9]+) - "
         ),
         // gunicorn, and the uvicorn workers in it
-        format!(r"^(?P<time>\[\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{{4}}\] \[\d{{1,10}}\]) \[{LEVEL}\] "),
+        format!(
+            r"^(?P<time>\[[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}} [0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}} [+-][0-9]{{4}}\] \[[0-9]+\]) \[{LEVEL}\] "
+        ),
         // granian
         format!(r"^\[{LEVEL}\] "),
         // uvicorn
-        format!(r"^{LEVEL}:\s{{1,8}}"),
+        format!(r"^{LEVEL}:[ \t]+"),
         // Python's basicConfig
-        format!(r"^{LEVEL}:(?P<logger>[\w.]{{1,60}}):"),
+        format!(r"^{LEVEL}:(?P<logger>[0-9A-Za-z_.]+):"),
     ]
     .map(|form| Regex::new(&form).expect("constants"))
 });
@@ -123,7 +126,7 @@ fn shown(form: usize, found: &Captures<'_>, place: Option<&str>) -> String {
 /// The head of a record in JSON, as LiteLLM writes them. None where the line is no such record.
 pub fn of_json(text: &str) -> Option<Head<'static>> {
     static TIME: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)?$").expect("a constant")
+        Regex::new(r"^[0-9]{4}-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9](?:\.[0-9]{1,9})?(?:Z|[+-][0-9][0-9]:[0-9][0-9])?$").expect("a constant")
     });
     let Value::Object(fields) = serde_json::from_str(text).ok()? else { return None };
     let field = |name: &str| fields.get(name).and_then(Value::as_str);
@@ -146,7 +149,7 @@ fn logger(name: &str) -> &str {
 /// A Python file and a line in it, in lower case as modules are.
 fn is_place(text: &str) -> bool {
     static PLACE: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"^[a-z0-9_]{1,60}(?:\.pyx?)?:\d{1,7}$").expect("a constant"));
+        LazyLock::new(|| Regex::new(r"^[a-z0-9_]{1,60}(?:\.pyx?)?:[0-9]{1,7}$").expect("a constant"));
     PLACE.is_match(text)
 }
 

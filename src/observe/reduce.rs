@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::observe::sample::{Metric, Sample};
-use crate::observe::words::{OTHER, Words, status};
+use crate::observe::words::{OTHER, Words, path, status};
 use crate::traffic::{Count, Histogram, Latency, Source, Tally};
 
 /// So many kinds of requests are told apart; the rest is summed. A model is a label that clients fill.
@@ -160,7 +160,7 @@ impl Reducer {
     fn counts(&mut self, requests: BTreeMap<Labelled, f64>) -> Vec<Count<String>> {
         let mut kinds: BTreeMap<Kind, f64> = BTreeMap::new();
         for ((route, code, model), requests) in requests {
-            let route = route.and_then(|label| kept_word(&mut self.routes, label, |label| self.words.route(label)));
+            let route = route.and_then(|label| kept_word(&mut self.routes, label, path));
             let model = model.and_then(|label| kept_word(&mut self.models, label, |label| self.words.model(label)));
             *kinds.entry((route, code.as_deref().and_then(status), model)).or_default() += requests;
         }
@@ -219,11 +219,12 @@ mod tests {
     fn what_differs_in_other_labels_alone_is_one_kind_of_request() {
         let one = |user: &str, n: u32| {
             format!(
-                "litellm_proxy_total_requests_metric_total{{user=\"{user}\",route=\"/v1/x?q=1\",status_code=\"200\",requested_model=\"m\"}} {n}\n"
+                "litellm_proxy_total_requests_metric_total{{user=\"{user}\",route=\"/v1/embeddings?q=1\",status_code=\"200\",requested_model=\"m\"}} {n}\n"
             )
         };
         let tally = tally(&(one("a", 2) + &one("b", 3)));
-        let kind = Count { route: Some("/v1/x".into()), status: Some(200), model: Some("m".into()), requests: 5.0 };
+        let kind =
+            Count { route: Some("/v1/embeddings".into()), status: Some(200), model: Some("m".into()), requests: 5.0 };
         assert_eq!(tally.counts, [kind]);
         assert_eq!((tally.at_us, tally.took_us), (7, 3));
     }

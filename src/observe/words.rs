@@ -1,23 +1,16 @@
-//! What of a label's text may be kept: routes without identifiers, models unless they look like something else.
+//! What of a label's text may be kept: paths as [`workload`](crate::workload) shows them, models unless they look like
+//! something else.
 //!
 //! Both come from clients, who can write into them what they like.
 
 use crate::redact::{Raw, Redactor, Sources};
-
-/// In place of a part of a route that names one thing among many.
-const ID: &str = "{id}";
+use crate::workload::route;
 
 /// In place of what must not or need not be told apart.
 pub const OTHER: &str = "other";
 
 /// Longer names of models are none.
 const LONGEST_MODEL: usize = 100;
-
-/// Longer parts of a route are identifiers, whatever they are made of: LiteLLM's own have at most 25 characters.
-const LONGEST_PART: usize = 32;
-
-/// From this length on a part with a digit in it is an identifier: `resp_67ccd2bed1ec8190`, but not `v1beta`.
-const SHORTEST_ID: usize = 12;
 
 /// A UUID has so many characters, and a hash twice as many: a model of nothing but these is no model.
 const SHORTEST_HASH: usize = 32;
@@ -33,16 +26,6 @@ impl Words {
         Self { shapes: Redactor::new(&Sources::default()) }
     }
 
-    /// A route: the path without its query, identifiers replaced. None where LiteLLM has none.
-    pub fn route(&mut self, label: &str) -> Option<String> {
-        let path = label.split(['?', '#']).next().unwrap_or_default();
-        if is_absent(path) {
-            return None;
-        }
-        let parts: Vec<&str> = path.split('/').map(|part| if is_id(part) { ID } else { part }).collect();
-        Some(self.unless_secret(parts.join("/")))
-    }
-
     /// A model, as clients name it. None where LiteLLM has none.
     pub fn model(&mut self, label: &str) -> Option<String> {
         if is_absent(label) {
@@ -53,13 +36,14 @@ impl Words {
         if label.len() > LONGEST_MODEL || is_hash || !label.chars().all(of_a_model) {
             return Some(OTHER.to_owned());
         }
-        Some(self.unless_secret(label.to_owned()))
+        let clean = self.shapes.text("", &Raw::new(label));
+        Some(if clean.as_str() == label { label } else { OTHER }.to_owned())
     }
+}
 
-    fn unless_secret(&mut self, text: String) -> String {
-        let clean = self.shapes.text("", &Raw::new(text.as_str()));
-        if clean.as_str() == text { text } else { OTHER.to_owned() }
-    }
+/// A path as `workload` shows it. None where LiteLLM has none.
+pub fn path(label: &str) -> Option<String> {
+    (!is_absent(label)).then(|| route(label))
 }
 
 /// An HTTP status. None where LiteLLM has none.
@@ -72,40 +56,14 @@ fn is_absent(label: &str) -> bool {
     label.is_empty() || label == "None"
 }
 
-fn is_id(part: &str) -> bool {
-    let has_digit = part.bytes().any(|byte| byte.is_ascii_digit());
-    let of_a_route = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:{}".contains(&byte);
-    !part.is_empty()
-        && (!part.bytes().all(of_a_route)
-            || part.len() > LONGEST_PART
-            || (has_digit && part.len() >= SHORTEST_ID)
-            || part.bytes().all(|byte| byte.is_ascii_digit())
-            || (has_digit && part.len() >= 8 && part.bytes().all(|byte| byte.is_ascii_hexdigit())))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn identifiers_in_routes_are_replaced() {
-        for (label, route) in [
-            ("/v1/chat/completions", "/v1/chat/completions"),
-            ("/v1/chat/completions?api-version=1&key=abc", "/v1/chat/completions"),
-            ("/v1beta/models/{model_name}:generateContent", "/v1beta/models/{model_name}:generateContent"),
-            ("/v1/audio/transcriptions", "/v1/audio/transcriptions"),
-            ("/v1/responses/resp_67ccd2bed1ec8190", "/v1/responses/{id}"),
-            ("/v1/threads/thread_abc123def456/runs", "/v1/threads/{id}/runs"),
-            ("/v1/files/42/content", "/v1/files/{id}/content"),
-            ("/team/f32ab195-0a51-4c9c-8d2e-9f1d9f1a2b3c", "/team/{id}"),
-            ("/user/jane.doe@corp.example", "/user/{id}"),
-            ("/key/sk-abcdefghijklmnopqrstuvwxyz", OTHER),
-            ("/key/sk-abcdefghij0123456789", "/key/{id}"),
-            ("/pass/Zürich straße", "/pass/{id}"),
-        ] {
-            assert_eq!(Words::new().route(label).as_deref(), Some(route), "{label}");
-        }
-        assert_eq!(Words::new().route("None"), None);
+    fn a_path_is_shown_as_any_other() {
+        assert_eq!(path("/v1/files/mine?key=abc").as_deref(), Some("/v1/files/{id}"));
+        assert_eq!(["None", ""].map(path), [None, None]);
     }
 
     #[test]

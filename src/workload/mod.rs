@@ -2,8 +2,10 @@
 //!
 //! [`route`] frees a path of what names someone or something in it; [`requests`] reads the file that the reporter gives.
 
+pub mod counted;
 pub mod requests;
 mod route;
+mod vocabulary;
 
 pub use route::route;
 

@@ -1,87 +1,50 @@
 //! A path as it may be shown and counted: without its query, and with `{id}` for every part that is somebody's.
 //!
-//! What LiteLLM's own routes are made of is lower-case words and a version; all else (digits, capitals, escapes, an
-//! address) stands for a key, a user, a file or a model, and would make a route of its own out of every request.
+//! A part is shown when it is a word of LiteLLM's own routes. All else (a key, a user, a file, a model, what somebody
+//! typed) would tell who asked for what, and would make a route of its own out of every request.
+
+use crate::workload::vocabulary::is_known;
 
 /// In place of what is somebody's.
 const ID: &str = "{id}";
 
-/// No word of a route is longer.
-const LONGEST_WORD: usize = 32;
-
 /// No route of LiteLLM's has so many parts; the rest of a longer path is left out.
-const MOST_SEGMENTS: usize = 12;
+const MOST_PARTS: usize = 12;
 
-/// What follows one of these is the name of a thing, whatever it looks like.
-const COLLECTIONS: &[&str] = &[
-    "assistants",
-    "batches",
-    "deployments",
-    "engines",
-    "files",
-    "models",
-    "responses",
-    "runs",
-    "threads",
-    "vector_stores",
+/// What Google's paths say after a model's name: `models/NAME:generateContent`.
+const VERBS: &[&str] = &[
+    "batchEmbedContents",
+    "countTokens",
+    "embedContent",
+    "generateContent",
+    "predict",
+    "rawPredict",
+    "streamGenerateContent",
+    "streamRawPredict",
 ];
-
-/// Words with a digit.
-const WORDS_WITH_DIGITS: &[&str] = &["a2a", "oauth2"];
 
 /// A path or URL without host, query and fragment, what is somebody's in it replaced by `{id}`.
 pub fn route(path: &str) -> String {
     let path = path.split_once("://").map_or(path, |(_, rest)| rest.find('/').map_or("/", |at| &rest[at..]));
     let path = path.split(['?', '#']).next().unwrap_or_default();
     let mut route = String::new();
-    let mut before = "";
-    for (number, segment) in path.split('/').filter(|segment| !segment.is_empty()).enumerate() {
-        if number == MOST_SEGMENTS {
-            route += "/…";
+    for (number, part) in path.split('/').filter(|part| !part.is_empty()).enumerate() {
+        route.push('/');
+        if number == MOST_PARTS {
+            route.push('…');
             break;
         }
-        route.push('/');
-        if COLLECTIONS.contains(&before) || !is_word(segment) {
-            route += ID;
-            // Google's verbs follow the model's name: `models/NAME:generateContent`.
-            if let Some((_, verb)) = segment.rsplit_once(':').filter(|(_, verb)| is_verb(verb)) {
-                route.push(':');
-                route += verb;
-            }
-        } else {
-            route += segment;
+        if is_known(part) {
+            route += part;
+            continue;
         }
-        before = segment;
+        route += ID;
+        if let Some((_, verb)) = part.rsplit_once(':').filter(|(_, verb)| VERBS.contains(verb)) {
+            route.push(':');
+            route += verb;
+        }
     }
     if route.is_empty() { "/".to_owned() } else { route }
-}
-
-fn is_word(segment: &str) -> bool {
-    let letters = |text: &str| text.bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b'_' | b'-' | b'.'));
-    segment.len() <= LONGEST_WORD && (letters(segment) || is_version(segment) || WORDS_WITH_DIGITS.contains(&segment))
-}
-
-/// `v1`, `v1beta`, `v2alpha1`.
-fn is_version(segment: &str) -> bool {
-    let Some(rest) = segment.strip_prefix('v') else { return false };
-    let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
-    let number = segment.len() - 1 - rest.len();
-    let kind = rest.trim_end_matches(|c: char| c.is_ascii_digit());
-    (1..=2).contains(&number) && matches!(kind, "" | "alpha" | "beta") && rest.len() <= kind.len() + 2
-}
-
-fn is_verb(text: &str) -> bool {
-    matches!(
-        text,
-        "batchEmbedContents"
-            | "countTokens"
-            | "embedContent"
-            | "generateContent"
-            | "predict"
-            | "rawPredict"
-            | "streamGenerateContent"
-            | "streamRawPredict"
-    )
 }
 
 #[cfg(test)]
@@ -100,16 +63,20 @@ mod tests {
             ("/metrics/", "/metrics"),
             ("//health//liveliness", "/health/liveliness"),
             ("/.well-known/oauth-authorization-server", "/.well-known/oauth-authorization-server"),
+            ("/v1/responses/resp_67ccd2bed1ec8190", "/v1/responses/{id}"),
             ("/v1/files/file-abc123/content", "/v1/files/{id}/content"),
             ("/v1/files/mine/content", "/v1/files/{id}/content"),
             ("/openai/deployments/my-gpt/chat/completions", "/openai/deployments/{id}/chat/completions"),
             ("/v1beta/models/gemini-pro:generateContent", "/v1beta/models/{id}:generateContent"),
+            ("/v1beta/models/{model_name}:generateContent", "/v1beta/models/{id}:generateContent"),
             ("/v1beta/models/gemini-pro:hunter2", "/v1beta/models/{id}"),
+            ("/bedrock/model/claude-3/converse-stream", "/bedrock/model/{id}/converse-stream"),
             ("/key/f32ab195-0a51-4c9c-8d2e-9f1d9f1a2b3c", "/key/{id}"),
-            ("/user/jane@example.com/x", "/user/{id}/x"),
+            ("/user/jane@example.com/delete", "/user/{id}/delete"),
+            ("/user/jane", "/user/{id}"),
             ("/user/Jane%20Doe", "/user/{id}"),
-            ("/v1234/x", "/{id}/x"),
-            ("/a/b/c/d/e/f/g/h/i/j/k/l/m/n", "/a/b/c/d/e/f/g/h/i/j/k/l/…"),
+            ("/what/is/wrong/with/me", "/{id}/{id}/{id}/{id}/me"),
+            ("/v1/v1/v1/v1/v1/v1/v1/v1/v1/v1/v1/v1/v1/v1", "/v1/v1/v1/v1/v1/v1/v1/v1/v1/v1/v1/v1/…"),
         ] {
             assert_eq!(route(path), expected, "{path}");
         }
@@ -117,13 +84,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_route_holds_no_digits_but_a_versions_and_no_query(path in "(/[a-zA-Z0-9:._-]{0,40}){0,8}(\\?.{0,20})?") {
+        fn a_route_is_made_of_known_words_alone_and_stays_as_it_is(path in "(/[a-zA-Z0-9:._-]{0,40}|/v1|/chat){0,16}(\\?.{0,20})?") {
             let route = route(&path);
-            prop_assert!(!route.contains('?') && route.starts_with('/'));
-            for segment in route.split('/').filter(|segment| segment.bytes().any(|b| b.is_ascii_digit())) {
-                prop_assert!(is_version(segment) || WORDS_WITH_DIGITS.contains(&segment), "{segment}");
+            prop_assert!(route.starts_with('/'));
+            for part in route.split('/').filter(|part| !part.is_empty()) {
+                prop_assert!(is_known(part) || part.starts_with(ID) || part == "…", "{part}");
             }
             prop_assert_eq!(super::route(&route), route.clone());
+        }
+
+        #[test]
+        fn no_path_is_too_strange(path in any::<String>()) {
+            let _ = route(&path);
         }
     }
 }
