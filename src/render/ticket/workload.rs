@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::analyse::{Facts, Verdict};
 use crate::redact::Clean;
-use crate::render::figures::{bytes, count, digits, span};
+use crate::render::figures::{bytes, count, counted, digits, span};
 use crate::render::growth;
 use crate::render::markdown::{Document, Table, code};
 use crate::render::ticket::moment;
@@ -23,9 +23,7 @@ pub fn write(document: &mut Document, facts: &Facts, verdict: &Verdict) {
     if verdict.changes.is_empty() {
         document.block(match &facts.baseline {
             Some(baseline) => format!("No difference to {} was found.", code(&baseline.manifest.name)),
-            None => {
-                "No change is known beside that: there is no baseline to compare with (`--baseline BUNDLE`).".to_owned()
-            }
+            None => "No other change is known: there is no baseline to compare with (`--baseline BUNDLE`).".to_owned(),
         });
     }
     document.table(&growth::changes(&verdict.changes, CHANGES_SHOWN));
@@ -40,7 +38,7 @@ pub fn requests(document: &mut Document, facts: &Facts) {
              `--requests FILE`; only the shapes are kept.",
         );
     } else {
-        document.block("Shapes of the requests during the spike, the most frequent first; what is missing is not told by its source.");
+        document.block("Shapes of the requests during the capture, the most frequent first.");
         document.table(&table);
     }
 }
@@ -50,12 +48,13 @@ fn before_and_during(facts: &Facts) -> String {
     match (before, facts.shapes.len() - before) {
         (0, 0) => "No requests were seen, neither before nor during: see section 6.".to_owned(),
         (0, _) => {
-            "The requests during the spike are in section 2; no source tells of requests before it: see section 6."
+            "The requests during the capture are in section 2; no source tells of requests before it: see section 6."
                 .to_owned()
         }
         _ => format!(
-            "The requests during the spike are in section 2. Shapes of requests before it: {before} (all in \
-             `workload/requests.jsonl`).",
+            "The requests during the capture are in section 2. Before it, requests of {} were seen; all are in \
+             `workload/requests.jsonl`.",
+            counted(before, "shape"),
         ),
     }
 }
