@@ -118,10 +118,7 @@ fn pack(plan: &PackPlan, own: &Own) -> Result<u8, Failure> {
     let notices = Notices::new(plan.output.loudness);
     let work = claim_work_folder(&plan.dir)?;
     let kept = work.read(work::END).ok().and_then(|bytes| serde_json::from_slice::<Aside>(&bytes).ok());
-    let mut aside = kept.unwrap_or_else(|| Aside {
-        gaps: vec![Gap::new("the end of the capture", "it was killed before it ended", "capture again")],
-        ..Aside::default()
-    });
+    let mut aside = kept.unwrap_or_else(|| Aside { gaps: gaps_of_killed(), ..Aside::default() });
     aside.log += &notices.log();
     let mut redactor = environment::redactor_for_kept(own);
     let assembled = assemble(&work, &mut redactor, aside)?;
@@ -202,6 +199,18 @@ fn gap_of_end(ended: &Ended, plan: &CapturePlan) -> Option<Gap> {
         )),
         (None, End::TimeOver | End::Interrupted(_) | End::CannotWrite) => None,
     }
+}
+
+/// What is missing of a capture that was killed.
+fn gaps_of_killed() -> Vec<Gap> {
+    vec![
+        Gap::new("the end of the capture", "it was killed before it ended", "capture again"),
+        Gap::note(
+            "the log during the capture",
+            "it is read when a capture ends, and this one was killed",
+            "see what the proxy logged in that time, and add it to the ticket by hand",
+        ),
+    ]
 }
 
 /// The folder that a killed capture left, held against others who would pack it too.
