@@ -30,7 +30,7 @@ use crate::os::signals::{Interrupt, Interrupts};
 use crate::plan::{CapturePlan, DiffPlan, InspectPlan, PackPlan, ReportPlan, ResultForm};
 use crate::products::SUMMARY;
 use crate::publish::{Goal, Report, exit_code, finish, output_failure, say_result};
-use crate::redact::{Gate, Raw};
+use crate::redact::{Gate, Raw, Redactions, Redactor};
 use crate::render::summary;
 use crate::review;
 use crate::sample::record::Recorder;
@@ -93,11 +93,13 @@ fn capture(plan: &CapturePlan, own: &Own) -> Result<u8, Failure> {
         duration: plan.orders.duration,
     };
     let observers = Observers::start(scene, &work, &mut redactor);
+    keep_redactions(&work, &redactor);
     observers.settle();
     let subject =
         Subject { orders: &plan.orders, py_spy: &py_spy, proxy: &proxy, epoch, roster, pulse: observers.pulse() };
     let mut ended = Session::new(subject, recorder).run(&interrupts);
     ended.own.observers_cpu_us = Some(observers.finish(&work, &mut redactor));
+    keep_redactions(&work, &redactor);
     if let (Some(refused), None) = (&ended.refused, interrupts.requested()) {
         let _ = work.remove();
         return Err(refused_failure(&procfs, refused));
@@ -119,12 +121,10 @@ fn pack(plan: &PackPlan, own: &Own) -> Result<u8, Failure> {
     let notices = Notices::new(plan.output.loudness);
     let work = claim_work_folder(&plan.dir)?;
     let kept = work.read(work::END).ok().and_then(|bytes| serde_json::from_slice::<Aside>(&bytes).ok());
-    let mut aside = kept.unwrap_or_else(|| Aside {
-        gaps: vec![Gap::new("the end of the capture", "it was killed before it ended", "capture again")],
-        ..Aside::default()
-    });
+    let mut aside = kept.unwrap_or_else(|| Aside { gaps: gaps_of_killed(), ..Aside::default() });
     aside.log += &notices.log();
     let mut redactor = environment::redactor_for_kept(own);
+    redactor.add(kept_redactions(&work));
     let assembled = assemble(&work, &mut redactor, aside)?;
     let exit_code = exit_code(&assembled, None);
     finish(assembled, &redactor.gate(), work, &Goal { output: &plan.output, notices: &notices, exit_code })?;
@@ -177,6 +177,15 @@ fn keep_end(work: &Work, gate: &Gate, aside: &Aside) {
     let _ = work.write(work::END, masked.as_bytes());
 }
 
+/// What was removed from files that will not be looked at again, for a pack after the capture was killed.
+fn keep_redactions(work: &Work, redactor: &Redactor) {
+    let _ = work.write(work::REDACTIONS, &serde_json::to_vec(&redactor.report()).unwrap_or_default());
+}
+
+fn kept_redactions(work: &Work) -> Redactions {
+    work.read(work::REDACTIONS).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+}
+
 fn why_not_assembled(work: &Work, ended: &Ended, error: anyhow::Error) -> Failure {
     let folder = work.dir().display().to_string();
     match &ended.write_fault {
@@ -203,6 +212,18 @@ fn gap_of_end(ended: &Ended, plan: &CapturePlan) -> Option<Gap> {
         )),
         (None, End::TimeOver | End::Interrupted(_) | End::CannotWrite) => None,
     }
+}
+
+/// What is missing of a capture that was killed.
+fn gaps_of_killed() -> Vec<Gap> {
+    vec![
+        Gap::new("the end of the capture", "it was killed before it ended", "capture again"),
+        Gap::note(
+            "the log during the capture",
+            "it is read when a capture ends, and this one was killed",
+            "see what the proxy logged in that time, and add it to the ticket by hand",
+        ),
+    ]
 }
 
 /// The folder that a killed capture left, held against others who would pack it too.

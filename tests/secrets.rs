@@ -1,7 +1,8 @@
 //! Forty secrets, planted in a real LiteLLM wherever people put them, are nowhere in what leaves the machine.
 //!
 //! Each secret is announced once, by a name or by its own shape, and then stands in places that announce nothing: under
-//! keys whose text is shown, and in the names of functions, files and threads that burn CPU.
+//! keys whose text is shown, in the names of functions, files and threads that burn CPU, in the tracebacks that they
+//! log, as the name of a model that somebody asks for and that LiteLLM counts, in the reporter's steps and requests.
 
 mod support;
 
@@ -9,22 +10,21 @@ use std::{
     collections::BTreeMap,
     fmt::Write as _,
     fs,
-    io::Read,
     path::{Path, PathBuf},
-    thread,
-    time::Duration,
 };
 
+use aho_corasick::AhoCorasick;
 use base64::{
     Engine,
     engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
-use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 use support::{
-    Capture,
+    Capture, File,
     bundle::Bundle,
+    files_below,
     lab::{Case, Lab, LiteLlm},
+    wait_for,
 };
 use tempfile::TempDir;
 
@@ -153,6 +153,10 @@ struct Planted {
     dir: TempDir,
     /// In a folder that is named after a secret.
     py_spy: PathBuf,
+    /// Every secret as a model, and in a prompt.
+    requests: PathBuf,
+    /// Every secret on a line.
+    steps: PathBuf,
 }
 
 impl Planted {
@@ -195,37 +199,55 @@ impl Planted {
         fs::create_dir(&tools).expect("a folder");
         let py_spy = tools.join("py-spy");
         std::os::unix::fs::symlink(fs::canonicalize(lab.py_spy()).expect("py-spy"), &py_spy).expect("a link");
-        Self { canaries, dir, py_spy }
+
+        let request = |value: &&str| {
+            let messages = json!([{"role": "user", "content": format!("what about {value}?")}]);
+            json!({"model": value, "user": value, "messages": messages}).to_string()
+        };
+        let (requests, steps) = (dir.path().join("requests.jsonl"), dir.path().join("steps.txt"));
+        fs::write(&requests, values.iter().map(request).collect::<Vec<_>>().join("\n")).expect("a file");
+        fs::write(&steps, values.join("\n")).expect("a file");
+        Self { canaries, dir, py_spy, requests, steps }
     }
 
+    /// A LiteLLM that has been asked for every secret.
     fn boot(&self, lab: &Lab) -> LiteLlm {
-        lab.litellm_set_up(WORKERS, &self.dir.path().join("setup.json"))
+        let litellm = lab.litellm_set_up(WORKERS, &self.dir.path().join("setup.json"));
+        for canary in &self.canaries {
+            // Models with a comma between them are many, of which each is answered for itself: 200.
+            let status = litellm.ask(&canary.value);
+            assert!(status < 500, "{}: {status}", canary.value);
+        }
+        let log = fs::read_to_string(litellm.log()).expect("a log");
+        let said = |canary: &&Canary| canary.value.lines().all(|line| log.contains(line));
+        assert_eq!(self.canaries.iter().filter(said).count(), SHAPES.len(), "the log has all of them");
+        litellm
     }
 
     fn capture(&self) -> Capture {
         let own = self.canaries.iter().find(|canary| canary.place == Place::OwnVariable).expect("one");
-        Capture::new().env("CAPTURE_PY_SPY", &self.py_spy).env("DEPLOY_TOKEN", &own.value).args([
-            "--rate",
-            "50",
-            "--max-overhead",
-            "100%",
-            "--verbose",
-        ])
+        let capture = Capture::new().env("CAPTURE_PY_SPY", &self.py_spy).env("DEPLOY_TOKEN", &own.value);
+        let capture = capture.args(["--rate", "50", "--max-overhead", "100%", "--verbose", "--include-prompts"]);
+        capture.arg("--requests").arg(&self.requests).arg("--repro-steps").arg(&self.steps)
     }
 
     /// No file, in no encoding, has anything of a secret.
     #[track_caller]
-    fn assert_absent_from(&self, files: &[(String, Vec<u8>)]) {
+    fn assert_absent_from(&self, files: &[File]) {
+        let traces = |canary: &Canary| canary.traces.iter().flat_map(|trace| encoded(trace)).collect::<Vec<_>>();
+        let all: Vec<_> = self
+            .canaries
+            .iter()
+            .flat_map(|canary| traces(canary).into_iter().map(|trace| (canary.place, trace)))
+            .collect();
+        let automaton = AhoCorasick::new(all.iter().map(|(_, trace)| &trace.needle)).expect("some thousand needles");
         let mut found = Vec::new();
-        for canary in &self.canaries {
-            for (trace, form, needle) in canary.traces.iter().flat_map(|trace| encoded(trace)) {
-                for (name, bytes) in files {
-                    if let Some(at) = position(bytes, needle.as_bytes()) {
-                        let around = &bytes[at.saturating_sub(60)..(at + needle.len() + 30).min(bytes.len())];
-                        let around = String::from_utf8_lossy(around).into_owned();
-                        found.push(format!("{name}: {trace:?} {form} ({:?}): {around}", canary.place));
-                    }
-                }
+        for (name, bytes) in files {
+            for hit in automaton.find_overlapping_iter(bytes) {
+                let (place, Trace { text, form, .. }) = &all[hit.pattern().as_usize()];
+                let around = &bytes[hit.start().saturating_sub(60)..(hit.end() + 30).min(bytes.len())];
+                let around = String::from_utf8_lossy(around).into_owned();
+                found.push(format!("{name}: {text:?} {form} ({place:?}): {around}"));
             }
         }
         assert!(found.is_empty(), "{} leaks:\n{}", found.len(), found.join("\n"));
@@ -255,7 +277,7 @@ fn config(canaries: &[Canary]) -> String {
         canaries.iter().enumerate().map(|(index, canary)| (canary.value.clone(), json!(index))).collect();
     let tree = json!({
         "model_list": models,
-        "litellm_settings": {"callbacks": ["custom_callbacks.keeper"], "num_retries": 3},
+        "litellm_settings": {"callbacks": ["prometheus", "custom_callbacks.keeper"], "num_retries": 3},
         "router_settings": {
             "routing_strategy": "simple-shuffle",
             "default_litellm_params": fields(canaries, Place::Router, "api_key_#"),
@@ -290,8 +312,15 @@ fn config(canaries: &[Canary]) -> String {
     yaml
 }
 
+/// A text as a file could hold it.
+struct Trace {
+    text: String,
+    form: &'static str,
+    needle: String,
+}
+
 /// A text in every form in which a file could hold it.
-fn encoded(text: &str) -> Vec<(&str, &'static str, String)> {
+fn encoded(text: &str) -> Vec<Trace> {
     let bytes = text.as_bytes();
     let hex = |upper: bool| -> String {
         bytes.iter().map(|byte| if upper { format!("{byte:02X}") } else { format!("{byte:02x}") }).collect()
@@ -303,40 +332,29 @@ fn encoded(text: &str) -> Vec<(&str, &'static str, String)> {
     let json = json!(text).to_string();
     let xml = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let mut forms = vec![
-        (text, "plain", text.to_owned()),
-        (text, "percent-encoded", percent),
-        (text, "as JSON", json[1..json.len() - 1].to_owned()),
-        (text, "as XML", xml.replace('"', "&quot;").replace('\'', "&apos;")),
-        (text, "as XML text", xml),
-        (text, "in hex", hex(false)),
-        (text, "in upper hex", hex(true)),
+        ("plain", text.to_owned()),
+        ("percent-encoded", percent),
+        ("as JSON", json[1..json.len() - 1].to_owned()),
+        ("as XML", xml.replace('"', "&quot;").replace('\'', "&apos;")),
+        ("as XML text", xml),
+        ("in hex", hex(false)),
+        ("in upper hex", hex(true)),
     ];
     for before in 0..3_usize {
         let whole = [vec![0; before], bytes.to_vec()].concat();
         // The first and the last characters depend on what stands around.
         let inner = |base64: String| base64[(before * 8).div_ceil(6)..whole.len() * 8 / 6].to_owned();
-        forms.push((text, "in base64", inner(STANDARD_NO_PAD.encode(&whole))));
-        forms.push((text, "in URL-safe base64", inner(URL_SAFE_NO_PAD.encode(&whole))));
+        forms.push(("in base64", inner(STANDARD_NO_PAD.encode(&whole))));
+        forms.push(("in URL-safe base64", inner(URL_SAFE_NO_PAD.encode(&whole))));
     }
-    forms
-}
-
-fn position(bytes: &[u8], needle: &[u8]) -> Option<usize> {
-    aho_corasick::AhoCorasick::new([needle]).expect("a needle").find(bytes).map(|found| found.start())
+    forms.into_iter().map(|(form, needle)| Trace { text: text.to_owned(), form, needle }).collect()
 }
 
 /// The files of a bundle as they are read, the bundle's own name among them.
-fn unpacked(path: &Path, bundle: &Bundle) -> Vec<(String, Vec<u8>)> {
+fn unpacked(path: &Path, bundle: &Bundle) -> Vec<File> {
     let name = path.file_name().expect("a name").as_encoded_bytes().to_vec();
-    let mut files = vec![("the bundle's name".to_owned(), name)];
-    for (name, bytes) in bundle.files() {
-        let mut plain = bytes.to_vec();
-        if Path::new(name).extension().is_some_and(|extension| extension == "gz") {
-            plain.clear();
-            GzDecoder::new(bytes).read_to_end(&mut plain).expect("a compressed file");
-        }
-        files.push((name.to_owned(), plain));
-    }
+    let mut files = bundle.unpacked();
+    files.push(("the bundle's name".to_owned(), name));
     files
 }
 
@@ -351,6 +369,18 @@ fn assert_names_were_masked(bundle: &Bundle) {
     let masked = removed_from(bundle, "profiles/samples.json.gz");
     assert!(masked >= (WORKERS * SHAPES.len()) as u64, "only {masked} names were masked in the stacks");
     assert!(bundle.text("profiles/all.folded").contains("***"));
+    let counted = bundle.json("evidence.json")["tallies"].to_string();
+    assert!(counted.contains("\"other\""), "a model that looks like a secret is none: {counted}");
+    for file in [
+        "environment/env.json",
+        "environment/config.redacted.yaml",
+        "environment/fingerprint.json",
+        "logs/before.log",
+        "workload/requests-from-reporter.jsonl",
+        "TICKET.md",
+    ] {
+        assert!(removed_from(bundle, file) > 0, "nothing was removed from {file}");
+    }
 }
 
 /// What a reader needs of the config is still there.
@@ -388,9 +418,6 @@ fn forty_secrets_are_nowhere_in_a_bundle_of_a_real_litellm() {
     planted.assert_absent_from(&unpacked(&path, &bundle));
     assert_names_were_masked(&bundle);
     assert_readable(&bundle);
-    for file in ["environment/env.json", "environment/config.redacted.yaml", "environment/fingerprint.json"] {
-        assert!(removed_from(&bundle, file) > 0, "nothing was removed from {file}");
-    }
 }
 
 #[test]
@@ -400,12 +427,15 @@ fn forty_secrets_are_nowhere_in_a_bundle_packed_after_a_kill() {
     let planted = Planted::new(&lab);
     let litellm = planted.boot(&lab);
     let mut running = planted.capture().pid(litellm.pid()).args(["--duration", "60s", "--slice", "3s"]).start();
-    let work = wait_for_traces(running.dir());
+    let work = wait_for_records(running.dir());
     running.kill();
     // With LiteLLM goes the last place to learn the secrets from.
     drop(litellm);
 
-    let kept = clean_files_of(&work);
+    let kept = kept_in(&work);
+    for name in ["clean/logs/before.log", "clean/workload/requests-from-reporter.jsonl", "begun.json", "shapes.jsonl"] {
+        assert!(kept.iter().any(|(kept, bytes)| kept == name && !bytes.is_empty()), "{name} is not there yet");
+    }
     planted.assert_absent_from(&kept);
     let output = Capture::new().arg("pack").arg(&work).run().assert_status(3);
     let path = PathBuf::from(output.said().trim_end());
@@ -415,25 +445,20 @@ fn forty_secrets_are_nowhere_in_a_bundle_packed_after_a_kill() {
     assert_readable(&bundle);
 }
 
-/// Waits until each worker's first trace is recorded, and gives the work folder.
-fn wait_for_traces(dir: &Path) -> PathBuf {
-    for _ in 0..600 {
-        let work = fs::read_dir(dir).expect("a folder").filter_map(Result::ok).map(|entry| entry.path()).next();
-        if let Some(work) = work
-            && fs::read_to_string(work.join("segments.jsonl")).is_ok_and(|records| records.lines().count() >= WORKERS)
-        {
-            return work;
-        }
-        thread::sleep(Duration::from_millis(100));
-    }
-    panic!("no trace within a minute in {}", dir.display());
+/// Waits until each worker's first trace is recorded and the observers have kept something, and gives the work folder.
+fn wait_for_records(dir: &Path) -> PathBuf {
+    let lines = |file: PathBuf| fs::read_to_string(file).map_or(0, |records| records.lines().count());
+    wait_for("records", || {
+        let work = support::work_folders(dir).pop()?;
+        let enough = [("segments.jsonl", WORKERS), ("readings.jsonl", 1), ("tallies.jsonl", 1)];
+        enough.iter().all(|(file, least)| lines(work.join(file)) >= *least).then_some(work)
+    })
 }
 
-/// What was written into `clean/` and will go into a bundle as it is.
-fn clean_files_of(work: &Path) -> Vec<(String, Vec<u8>)> {
-    let folder = work.join("clean/environment");
-    let entries = fs::read_dir(&folder).expect("a folder").filter_map(Result::ok);
-    entries
-        .map(|entry| (entry.file_name().to_string_lossy().into_owned(), fs::read(entry.path()).expect("a file")))
-        .collect()
+/// What is in a work folder and will be packed: all but the traces of which no record speaks, which are never read.
+fn kept_in(work: &Path) -> Vec<File> {
+    let segments = fs::read_to_string(work.join("segments.jsonl")).expect("records");
+    let mut files = files_below(work);
+    files.retain(|(name, _)| !name.starts_with("trace-") || segments.contains(name));
+    files
 }

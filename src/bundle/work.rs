@@ -38,6 +38,8 @@ pub const SHAPES: &str = "shapes.jsonl";
 pub const FINDINGS: &str = "findings.jsonl";
 /// What the observers could not have, see [`Gap`](crate::collect::Gap).
 pub const GAPS: &str = "gaps.jsonl";
+/// What was removed so far from what is kept, see [`Redactions`](crate::redact::Redactions).
+pub const REDACTIONS: &str = "redactions.json";
 /// How the sampling ended, see [`Aside`](crate::assemble::Aside); not there in a capture that was killed.
 pub const END: &str = "end.json";
 /// The manifest, written first and replaced last.

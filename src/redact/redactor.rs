@@ -3,6 +3,7 @@
 //! Structured text has its own ways in [`argv`](super::argv), [`environ`](super::environ) and
 //! [`config`](super::config); all of them end in [`Redactor::scrub`].
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -35,7 +36,7 @@ pub struct Sources<'a> {
 /// Turns [`Raw`] into [`Clean`] and counts what it removed.
 pub struct Redactor {
     known: Gate,
-    counts: BTreeMap<(&'static str, String), u64>,
+    counts: BTreeMap<(Cow<'static, str>, String), u64>,
 }
 
 /// What was removed where: the content of `redactions.json`.
@@ -78,10 +79,17 @@ impl Redactor {
         self.text(file, raw)
     }
 
+    /// Counts what was removed earlier, from files that are not looked at again.
+    pub fn add(&mut self, earlier: Redactions) {
+        for Redaction { rule, file, count } in earlier.removed {
+            *self.counts.entry((rule.into(), file)).or_default() += count;
+        }
+    }
+
     /// What was removed so far.
     pub fn report(&self) -> Redactions {
         let removed = self.counts.iter().map(|((rule, file), count)| Redaction {
-            rule: (*rule).to_owned(),
+            rule: rule.to_string(),
             file: file.clone(),
             count: *count,
         });
@@ -106,6 +114,6 @@ impl Redactor {
 
     /// Counts what was removed by other means than this room's: a log's line that is not shown at all.
     pub fn count(&mut self, file: &str, rule: &'static str, times: u64) {
-        *self.counts.entry((rule, file.to_owned())).or_default() += times;
+        *self.counts.entry((rule.into(), file.to_owned())).or_default() += times;
     }
 }

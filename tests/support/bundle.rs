@@ -57,6 +57,19 @@ impl Bundle {
         self.files.keys().map(String::as_str)
     }
 
+    /// Its files as they are read: those that are compressed, unpacked.
+    pub fn unpacked(&self) -> Vec<super::File> {
+        let plain = |(name, bytes): (&String, &Vec<u8>)| {
+            let mut plain = bytes.clone();
+            if Path::new(name).extension().is_some_and(|extension| extension == "gz") {
+                plain.clear();
+                GzDecoder::new(bytes.as_slice()).read_to_end(&mut plain).expect("a compressed file");
+            }
+            (name.clone(), plain)
+        };
+        self.files.iter().map(plain).collect()
+    }
+
     pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
     }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{Capture, bundle::Stacks, repository};
 
@@ -197,8 +198,8 @@ impl LiteLlm {
     /// Asks once for a completion and tells the status of the answer.
     pub fn ask(&self, model: &str) -> u16 {
         let address = self.facts.url.strip_prefix("http://").expect("an address of this machine");
-        let body =
-            format!(r#"{{"model": "{model}", "messages": [{{"role": "user", "content": "my words are zq7"}}]}}"#);
+        let messages = json!([{"role": "user", "content": "my words are zq7"}]);
+        let body = json!({"model": model, "messages": messages}).to_string();
         let mut stream = TcpStream::connect(address).expect("LiteLLM listens");
         let (key, length) = (&self.facts.key, body.len());
         let head = format!("POST /v1/chat/completions?a=zq7 HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");

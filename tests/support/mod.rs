@@ -335,6 +335,23 @@ pub fn names_in(dir: &Path) -> Vec<String> {
     names
 }
 
+/// A file's name and what is in it.
+pub type File = (String, Vec<u8>);
+
+/// The files below a folder, hidden ones too.
+pub fn files_below(dir: &Path) -> Vec<File> {
+    let mut files = Vec::new();
+    for name in names_in(dir) {
+        let path = dir.join(&name);
+        if path.is_dir() {
+            files.extend(files_below(&path).into_iter().map(|(below, bytes)| (format!("{name}/{below}"), bytes)));
+        } else {
+            files.push((name, fs::read(&path).expect("a file")));
+        }
+    }
+    files
+}
+
 pub fn work_folders(dir: &Path) -> Vec<PathBuf> {
     let folders = names_in(dir).into_iter().filter(|name| name.starts_with(".litellm-cpu-")).map(|name| dir.join(name));
     folders.filter(|path| path.extension().is_some_and(|end| end == "work")).collect()
