@@ -84,7 +84,7 @@ fn by_liveliness(facts: &Facts) -> Option<Stall> {
     let took = if answered { "was answered after" } else { "was not answered within" };
     let because = match &reason {
         Some(reason) => {
-            format!("meanwhile the main thread of worker {} {}, {}", reason.process.pid, reason.did(), reason.mostly(),)
+            format!("meanwhile the main thread of worker {} {}, {}", reason.process.pid, reason.did(), reason.mostly())
         }
         None if is_mostly_sampled(facts, (from_us, to_us)) => {
             "no worker's main thread ran or waited for a CPU for a tenth of that, so that it waited for something else"

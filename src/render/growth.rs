@@ -96,7 +96,12 @@ pub fn changed_owners(comparison: &Comparison, most: usize) -> Vec<&OwnerGrowth>
 
 /// CPU for each unit as a figure of a column in milliseconds.
 pub fn milliseconds(seconds: f64) -> String {
-    digits(seconds * 1e3)
+    let value = seconds * 1e3;
+    match value.abs() {
+        0.0 => "0".to_owned(),
+        size if size < 9.995 => format!("{value:.2}"),
+        _ => digits(value),
+    }
 }
 
 /// A change as a figure of such a column.
@@ -128,7 +133,8 @@ pub fn changes(changes: &[Change], most: usize) -> Table {
     table
 }
 
-fn area_words(area: Area) -> &'static str {
+/// Its name in a table.
+pub fn area_words(area: Area) -> &'static str {
     match area {
         Area::LiteLlm => "LiteLLM",
         Area::Config => "config",

@@ -20,6 +20,8 @@ const OWNERS_SHOWN: usize = 4;
 pub const IDLE_CORE_PERCENT: f64 = 2.0;
 /// What is longer goes on in the next line, below its beginning.
 const LONGEST_LINE: usize = 120;
+/// A percent sign while lines are broken: no white space, and in no text.
+const GLUED_PERCENT: &str = "\u{e000}%";
 /// The word in front, with the space behind it.
 const WORD: usize = 10;
 
@@ -97,8 +99,10 @@ pub fn versions(fingerprint: Option<&Fingerprint<Clean>>) -> String {
 struct Summary(Vec<String>);
 
 impl Summary {
-    /// Broken between words; a word that is longer than a line is left whole.
+    /// Broken between words, but never between a figure and its percent sign; a word that is longer than a line is left
+    /// whole.
     fn line(&mut self, word: &str, text: &str) {
+        let text = text.replace(" %", GLUED_PERCENT);
         let mut line = format!("{word:WORD$}");
         let mut length = WORD;
         for (index, next) in text.split_whitespace().enumerate() {
@@ -109,7 +113,7 @@ impl Summary {
             } else if index > 0 {
                 line.push(' ');
             }
-            line.push_str(next);
+            line.push_str(&next.replace(GLUED_PERCENT, " %"));
             length += more;
         }
         self.0.push(line);
@@ -207,5 +211,8 @@ mod tests {
         assert_eq!(lines[2], format!("          {}word", "word ".repeat(17)));
         assert!(lines[1].len() <= LONGEST_LINE && lines[1].len() + " word".len() > LONGEST_LINE);
         assert_eq!(lines[3], format!("          {}", "x".repeat(200)), "a word is never broken");
+        let mut summary = Summary::default();
+        summary.line("", &"94.4 % ".repeat(20));
+        assert!(summary.0.iter().all(|line| line.ends_with("94.4 %")), "{:?}", summary.0);
     }
 }

@@ -56,8 +56,7 @@ fn measured(document: &mut Document, classification: &Classification) {
     });
     let mut points = Vec::new();
     if let Some(elasticity) = classification.elasticity {
-        points
-            .push(format!("Elasticity {} (1: CPU follows traffic; 0: traffic does not matter).", digits(elasticity),));
+        points.push(format!("Elasticity {} (1: CPU follows traffic; 0: traffic does not matter).", digits(elasticity)));
     }
     match (&classification.version_before, &classification.version_during) {
         (Some(before), Some(during)) if before == during => {

@@ -1,19 +1,15 @@
 //! Still section 1: how the proxy is sized, which workers are hot, what stalls, where the CPU went, and what grew.
 
 use crate::analyse::functions::Function;
-use crate::analyse::owners::OwnerShare;
 use crate::analyse::stall::Stall;
-use crate::analyse::work::OTHER_PYTHON;
 use crate::analyse::{Facts, Verdict};
-use crate::render::figures::{bytes, cores, counted, percent, span};
+use crate::render::figures::{cores, percent, span};
 use crate::render::growth;
 use crate::render::markdown::{Document, Table, code, fenced, prose, text};
+use crate::render::owners::mechanisms;
 use crate::series::table;
 
 const OWNERS_SHOWN: usize = 8;
-const MECHANISMS_SHOWN: usize = 3;
-/// A smaller share is written as 0.0 %.
-const LEAST_PERCENT: f64 = 0.05;
 const FUNCTIONS_SHOWN: usize = 10;
 const GROWN_SHOWN: usize = 5;
 
@@ -30,16 +26,16 @@ pub fn write(document: &mut Document, facts: &Facts, verdict: &Verdict) {
 
 /// The functions with most CPU of their own.
 pub fn functions(verdict: &Verdict, most: usize) -> Table {
-    let mut table = Table::new(&["function", "file", "own CPU time ", "own share ", "share with callees ", "code"]);
+    let mut table = Table::new(&["function", "file", "code", "own CPU ", "own ", "with callees "]);
     let busy = |function: &&Function| function.self_seconds > 0.0;
     for function in verdict.functions.iter().filter(busy).take(most) {
         table.row([
             code(&function.name),
             if function.file.is_empty() { "native".to_owned() } else { code(&function.file) },
+            function.kind.label().to_owned(),
             span(function.self_seconds),
             percent(function.self_percent),
             percent(function.total_percent),
-            function.kind.label().to_owned(),
         ]);
     }
     table
@@ -51,27 +47,22 @@ fn sizing(document: &mut Document, verdict: &Verdict) {
         return;
     };
     document.block(format!("**Sizing**: {}", prose(&sizing.sentence)));
-    let mut table = Table::new(&["what", "here"]);
-    let quota = sizing.quota_cores.map_or_else(|| "no limit".to_owned(), cores);
-    let cpus = sizing.cpus.map_or_else(|| "an unknown number".to_owned(), |cpus| counted(cpus as usize, "CPU"));
-    table.row(["CPU limit; CPUs that the workers may run on".to_owned(), format!("{quota}; {cpus}")]);
-    table.row([
-        "Memory limit, else the machine's memory".to_owned(),
-        sizing.memory_bytes.map_or_else(|| "not readable".to_owned(), |size| bytes(size as f64)),
-    ]);
-    if sizing.quota_cores.is_some() {
-        let held = sizing.throttled_seconds.map_or_else(String::new, |held| format!(", held for {}", span(held)));
-        let share = sizing.throttled_percent.map(|share| format!("in {} of its periods{held}", percent(share)));
-        table.row([
-            "CPU limit used up during the capture".to_owned(),
-            share.unwrap_or_else(|| "not counted".to_owned()),
-        ]);
-    }
-    table.row([
-        "Wait for a CPU, for each second that the workers' threads ran".to_owned(),
-        sizing.wait_per_cpu_second.map_or_else(|| "not counted".to_owned(), span),
-    ]);
-    document.table(&table);
+    let mut points = vec![match sizing.quota_cores {
+        None => "CPU limit: none".to_owned(),
+        Some(quota) => {
+            let held = sizing.throttled_seconds.map_or_else(String::new, |held| format!(", held for {}", span(held)));
+            let used_up = sizing.throttled_percent.map_or_else(
+                || "how often it was used up was not counted".to_owned(),
+                |share| format!("used up in {} of its periods{held}", percent(share)),
+            );
+            format!("CPU limit: {}; {used_up}", cores(quota))
+        }
+    }];
+    points.push(sizing.wait_per_cpu_second.map_or_else(
+        || "Wait for a CPU: not counted".to_owned(),
+        |wait| format!("Wait for a CPU: {} for each second that the workers' threads ran", span(wait)),
+    ));
+    document.bullets(points.into_iter().map(|point| point + "."));
 }
 
 fn heat(document: &mut Document, verdict: &Verdict) {
@@ -126,30 +117,24 @@ fn owners(document: &mut Document, verdict: &Verdict) {
             text(&owner.owner),
             span(owner.seconds),
             percent(owner.percent),
-            mechanisms(owner),
+            mechanisms(owner).iter().map(|part| text(part)).collect::<Vec<_>>().join(", "),
             owner.leader.as_ref().map_or_else(|| "no single one".to_owned(), |leader| code(leader)),
         ]);
     }
     document.table(&table.narrowed());
 }
 
-/// The kinds of work that have a name, as far as their shares can be seen.
-fn mechanisms(owner: &OwnerShare) -> String {
-    let named = owner.mechanisms.iter().filter(|part| part.mechanism != OTHER_PYTHON && part.percent >= LEAST_PERCENT);
-    let named = named.take(MECHANISMS_SHOWN).map(|part| format!("{} {}", text(&part.mechanism), percent(part.percent)));
-    named.collect::<Vec<_>>().join(", ")
-}
-
 fn grown(document: &mut Document, facts: &Facts, verdict: &Verdict) {
     let (Some(comparison), Some(baseline)) = (&verdict.comparison, &facts.baseline) else { return };
     let per = growth::per_words(comparison.per);
-    document.heading(3, "What grew");
+    document.heading(3, "What grew and what shrank");
     document.block(format!(
-        "Against {}: {} Red in `flamegraphs/spike-minus-baseline.svg` is what grew, blue what shrank.",
-        code(&baseline.manifest.name),
+        "{} That is against {}; red in `flamegraphs/spike-minus-baseline.svg` is what grew, blue what shrank. In \
+         CPU-milliseconds {per}; {}:",
         growth::headline(comparison),
+        code(&baseline.manifest.name),
+        growth::LEFT_OUT,
     ));
-    document.block(format!("In CPU-milliseconds {per}; {}:", growth::LEFT_OUT));
     document.table(&growth::functions(comparison, GROWN_SHOWN));
     document.table(&growth::owners(comparison, GROWN_SHOWN));
 }
