@@ -3,13 +3,7 @@
 
 mod support;
 
-use std::{
-    fs,
-    io::{Read, Write},
-    net::TcpStream,
-    thread,
-    time::Duration,
-};
+use std::{fs, thread, time::Duration};
 
 use litellm_capture::workload::route;
 use serde_json::{Value, json};
@@ -118,7 +112,7 @@ fn nothing_that_people_wrote_is_in_a_bundle_whatever_the_log_looks_like() {
 fn every_route_of_litellms_own_is_shown_and_what_stands_in_its_holes_is_not() {
     let lab = Lab::require();
     let litellm = lab.litellm(Server::Uvicorn, 1, Config::Plain);
-    let answer = exchange(&litellm, "GET /openapi.json HTTP/1.1\r\n", "");
+    let answer = litellm.exchange("GET /openapi.json HTTP/1.1\r\n", "");
     let (_, body) = answer.split_once("\r\n\r\n").expect("an answer's body");
     let description: Value = serde_json::from_str(body).expect("LiteLLM describes itself");
     let paths: Vec<&String> = description["paths"].as_object().expect("paths").keys().collect();
@@ -139,7 +133,7 @@ fn every_route_of_litellms_own_is_shown_and_what_stands_in_its_holes_is_not() {
 #[track_caller]
 fn assert_said(litellm: &LiteLlm, sent: &[&str]) {
     let log = fs::read_to_string(litellm.log()).expect("a log");
-    let metrics = exchange(litellm, "GET /metrics/ HTTP/1.1\r\n", "");
+    let metrics = litellm.exchange("GET /metrics/ HTTP/1.1\r\n", "");
     let unsaid = TRACES.iter().chain(sent).find(|text| !log.contains(**text));
     assert_eq!(unsaid, None, "the log does not say it");
     let unlabelled = LABELLED.iter().find(|text| !metrics.contains(**text));
@@ -204,19 +198,7 @@ fn ask(litellm: &LiteLlm) {
             litellm.key(),
             SENT[2],
         );
-        let answer = exchange(litellm, &head, &body.to_string());
+        let answer = litellm.exchange(&head, &body.to_string());
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
     }
-}
-
-/// Sends a request, whose head lacks what every request has, and gives the whole answer.
-fn exchange(litellm: &LiteLlm, head: &str, body: &str) -> String {
-    let address = litellm.url().trim_start_matches("http://");
-    let mut stream = TcpStream::connect(address).expect("LiteLLM listens");
-    let length = body.len();
-    write!(stream, "{head}Host: {address}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
-        .expect("a request");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    answer
 }

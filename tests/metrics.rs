@@ -5,15 +5,11 @@ mod support;
 
 use std::{
     fs,
-    io::{Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener},
     path::Path,
     process::{Child, Command},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{self, JoinHandle},
+    sync::{Arc, Mutex},
+    thread,
     time::Duration,
 };
 
@@ -35,7 +31,9 @@ use litellm_capture::{
 use serde::de::DeserializeOwned;
 use support::{
     lab::{Case, Config, Lab, Server},
-    repository, wait_for,
+    repository,
+    serving::{Reply, Serving},
+    wait_for,
 };
 use tempfile::TempDir;
 
@@ -595,94 +593,4 @@ fn counter_file(dir: &Path, pid: i32, requests: f64) {
     bytes[..4].copy_from_slice(&used);
     bytes.resize(1 << 16, 0);
     fs::write(dir.join(format!("counter_{pid}.db")), bytes).expect("a file");
-}
-
-/// How a request is answered.
-#[derive(Clone)]
-enum Reply {
-    /// These bytes, and the end of the connection.
-    Whole(Vec<u8>),
-    /// A head, then the same again and again.
-    Endless { head: &'static str, chunk: &'static [u8], pause: Duration },
-    /// Nothing, as long as the other side waits.
-    Silence,
-}
-
-impl Reply {
-    fn raw(bytes: impl Into<Vec<u8>>) -> Self {
-        Self::Whole(bytes.into())
-    }
-
-    fn text(status: u16, body: &str) -> Self {
-        Self::raw(format!("HTTP/1.1 {status} Some Words\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
-    }
-}
-
-/// A server on this machine that answers as it is told, one connection after the other.
-struct Serving {
-    address: SocketAddr,
-    requests: Arc<Mutex<Vec<String>>>,
-    ended: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Serving {
-    fn new(reply: impl Fn(&str) -> Reply + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let (requests, ended) = (Arc::<Mutex<Vec<String>>>::default(), Arc::<AtomicBool>::default());
-        let (heard, over) = (Arc::clone(&requests), Arc::clone(&ended));
-        let thread = thread::spawn(move || {
-            for stream in listener.incoming() {
-                let mut stream = stream.expect("a connection");
-                if over.load(Ordering::SeqCst) {
-                    return;
-                }
-                let request = head(&mut stream);
-                heard.lock().expect("no thread failed").push(request.clone());
-                // The other side may leave at any time, which is what is tested.
-                let _ = answer(&mut stream, reply(&request));
-            }
-        });
-        Self { address, requests, ended, thread: Some(thread) }
-    }
-
-    fn requests(&self) -> Vec<String> {
-        self.requests.lock().expect("no thread failed").clone()
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        self.ended.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(self.address);
-        let joined = self.thread.take().map(JoinHandle::join);
-        assert!(thread::panicking() || joined.is_some_and(|joined| joined.is_ok()), "the server failed");
-    }
-}
-
-fn head(stream: &mut TcpStream) -> String {
-    let mut bytes = Vec::new();
-    let mut buffer = [0; 4096];
-    while !bytes.ends_with(b"\r\n\r\n") {
-        match stream.read(&mut buffer) {
-            Ok(read) if read > 0 => bytes.extend(&buffer[..read]),
-            _ => break,
-        }
-    }
-    String::from_utf8(bytes).expect("a request in ASCII")
-}
-
-fn answer(stream: &mut TcpStream, reply: Reply) -> std::io::Result<()> {
-    match reply {
-        Reply::Whole(bytes) => stream.write_all(&bytes),
-        Reply::Endless { head, chunk, pause } => {
-            stream.write_all(head.as_bytes())?;
-            loop {
-                stream.write_all(chunk)?;
-                thread::sleep(pause);
-            }
-        }
-        Reply::Silence => stream.read_to_end(&mut Vec::new()).map(drop),
-    }
 }

@@ -59,14 +59,15 @@ class LiteLLM:
         variables: dict[str, str] | None = None,
         release: str = "current",
         silent: bool = False,
+        key: str | None = None,
     ) -> None:
         """`config` names one of the files here, or is a path; `arguments` and `variables` are LiteLLM's own. A silent one
-        writes no log."""
+        writes no log. `key` is the one that the config has, where it does not take it from the environment."""
         if not BIN.is_dir():
             raise BootError(f"no lab in {DIR}: run scripts/lab-setup")
         self.workers = workers
         self.serves = SERVES[server]
-        self.key = f"sk-lab-{secrets.token_hex(16)}"  # well-known keys are refused at boot
+        self.key = key or f"sk-lab-{secrets.token_hex(16)}"  # well-known keys are refused at boot
         self.variables = variables or {}
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -88,14 +89,14 @@ class LiteLLM:
 
     def environment(self) -> dict[str, str]:
         inherited = {name: os.environ[name] for name in ("HOME", "LANG", "PATH") if name in os.environ}
-        return inherited | self.variables | {
+        return inherited | {
             "LITELLM_MASTER_KEY": self.key,
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # the other one is downloaded
             "LAB_ANSWER": ANSWER,
             "LAB_LONG_ANSWER": LONG_ANSWER,
             "PYTHONUNBUFFERED": "1",
             "TMPDIR": str(self.tmp),  # holds the metrics of all workers; two proxies in one folder would mix them
-        }
+        } | self.variables
 
     @property
     def pid(self) -> int:
@@ -219,7 +220,7 @@ def exit_on_signals() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Runs a LiteLLM on mock models until standard input ends.")
     parser.add_argument("--config", choices=["mock", "plain", "netmock", "background", "bare", "talkative"], default="mock")
-    parser.add_argument("--setup", type=Path, help="JSON: {config, arguments, variables, release, silent}, over --config")
+    parser.add_argument("--setup", type=Path, help="JSON: {config, arguments, variables, release, silent, key}, over --config")
     parser.add_argument("--server", choices=sorted(SERVER_ARGS), default="uvicorn")
     parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args()

@@ -79,7 +79,7 @@ impl Lab {
     }
 
     /// A LiteLLM of a test's own: a JSON file with the `config`'s path, LiteLLM's `arguments` and `variables`, the
-    /// `release` and whether it is `silent`.
+    /// `release`, whether it is `silent`, and the `key` if it is in the config.
     #[track_caller]
     pub fn litellm_set_up(&self, workers: usize, setup: &Path) -> LiteLlm {
         self.keep(workers, &["--setup", setup.to_str().expect("a path in UTF-8")])
@@ -197,18 +197,25 @@ impl LiteLlm {
 
     /// Asks once for a completion and tells the status of the answer.
     pub fn ask(&self, model: &str) -> u16 {
-        let address = self.facts.url.strip_prefix("http://").expect("an address of this machine");
         let messages = json!([{"role": "user", "content": "my words are zq7"}]);
         let body = json!({"model": model, "messages": messages}).to_string();
-        let mut stream = TcpStream::connect(address).expect("LiteLLM listens");
-        let (key, length) = (&self.facts.key, body.len());
-        let head = format!("POST /v1/chat/completions?a=zq7 HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
-        let fields =
-            format!("Authorization: Bearer {key}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n");
-        stream.write_all(format!("{head}{fields}\r\n{body}").as_bytes()).expect("LiteLLM reads");
-        let mut answer = String::new();
-        BufReader::new(stream).read_line(&mut answer).expect("LiteLLM answers");
+        let head = format!(
+            "POST /v1/chat/completions?a=zq7 HTTP/1.1\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n",
+            self.facts.key
+        );
+        let answer = self.exchange(&head, &body);
         answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+    }
+
+    /// Sends a request, whose head lacks what every request has, and gives the whole answer.
+    pub fn exchange(&self, head: &str, body: &str) -> String {
+        let address = self.facts.url.strip_prefix("http://").expect("an address of this machine");
+        let mut stream = TcpStream::connect(address).expect("LiteLLM listens");
+        let rest = format!("Host: {address}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+        stream.write_all(format!("{head}{rest}").as_bytes()).expect("LiteLLM reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("LiteLLM answers");
+        answer
     }
 
     /// Sends so many requests, four at a time, waits for the answers and gives what `load.py` says of them.

@@ -4,6 +4,7 @@
 
 pub mod bundle;
 pub mod lab;
+pub mod serving;
 pub mod target;
 
 use std::{
