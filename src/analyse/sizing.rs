@@ -120,7 +120,7 @@ impl Sizing {
             (None, _) => String::new(),
         };
         let wait = self.wait_per_cpu_second.filter(|wait| *wait > MUCH_WAITING).map_or_else(String::new, |wait| {
-            format!(" For each second that their threads ran they waited {} for a CPU.", duration(wait))
+            format!(" For each second that the workers' threads ran they waited {} for a CPU.", duration(wait))
         });
         format!("{begin}: {}{held}.{wait}{}", self.limits(), self.rule())
     }

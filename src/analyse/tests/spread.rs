@@ -152,6 +152,8 @@ fn waiting_for_a_cpu_is_told_when_it_is_much() {
         sizing_of(scene)
     };
     assert!((waiting(0.4).wait_per_cpu_second.unwrap() - 0.8).abs() < 1e-6);
-    assert!(waiting(0.4).sentence.contains(" For each second that their threads ran they waited 800 ms for a CPU."));
+    assert!(
+        waiting(0.4).sentence.contains(" For each second that the workers' threads ran they waited 800 ms for a CPU.")
+    );
     assert!(!waiting(0.04).sentence.contains("waited"));
 }

@@ -72,7 +72,7 @@ fn trimmed(value: f64) -> String {
 }
 
 /// From so many decades on, ticks in between would stand too close.
-const MANY_DECADES: f64 = 3.0;
+const MANY_DECADES: f64 = 2.9;
 /// The edges are by so much beyond the figures, so that no line lies upon them.
 const HEADROOM: f64 = 1.06;
 /// Spans of more than this many decades are drawn on a logarithmic scale.
@@ -207,7 +207,7 @@ mod tests {
         let spanning = |values: &[f64]| Scale::spanning(Unit::Seconds, values.iter().copied(), 4);
         let near = |value: f64, expected: f64| assert!((value / expected - 1.0).abs() < 1e-9, "{value} {expected}");
         for (values, edges, ticks) in
-            [([0.003, 0.984], (0.002, 2.0), 4), ([0.03, 3.9], (0.02, 5.0), 8), ([0.001, 1.0], (0.0005, 2.0), 4)]
+            [([0.003, 0.984], (0.002, 2.0), 3), ([0.03, 3.9], (0.02, 5.0), 8), ([0.001, 1.0], (0.0005, 2.0), 4)]
         {
             let scale = spanning(&values);
             let Scale::Logarithmic { bottom, top } = scale else { panic!("{scale:?}") };
