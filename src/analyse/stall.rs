@@ -1,6 +1,6 @@
 //! How long the event loop stood still, and what it did instead.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +10,7 @@ use crate::analyse::frames::drawn;
 use crate::analyse::taxonomy::is_boilerplate;
 use crate::os::proc::ProcessId;
 use crate::redact::Clean;
+use crate::sample::What;
 use crate::sample::profile::{Place, Profile, Sample};
 use crate::series::{column, table, utc_us};
 
@@ -90,8 +91,7 @@ fn by_liveliness(facts: &Facts) -> Option<Stall> {
             reason.waited_ns as f64 / 1e9,
             reason.stack.last().map_or("unknown code", String::as_str),
         ),
-        None => "; no worker's main thread ran or waited for a CPU for a tenth of that, so that it waited for something else"
-            .to_owned(),
+        None => format!("; no worker's main thread ran or waited for a CPU for a tenth of that, {}", idle(facts)),
     };
     Some(Stall {
         seconds,
@@ -102,6 +102,19 @@ fn by_liveliness(facts: &Facts) -> Option<Stall> {
         stack: reason.map_or_else(Vec::new, |reason| reason.stack),
         sentence: format!("/health/liveliness, asked at {at}, {took} {} s{because}.", number(seconds)),
     })
+}
+
+/// What a proxy does that neither answers nor runs.
+fn idle(facts: &Facts) -> String {
+    let events = facts.evidence.events.iter();
+    let stopped: BTreeSet<i32> =
+        events.filter(|event| event.what == What::WorkerStopped).map(|event| event.process.pid).collect();
+    let pids: Vec<String> = stopped.iter().map(i32::to_string).collect();
+    match pids.as_slice() {
+        [] => "so that it waited for something else".to_owned(),
+        [pid] => format!("and worker {pid} was found stopped, by SIGSTOP or a debugger"),
+        pids => format!("and workers {} were found stopped, by SIGSTOP or a debugger", pids.join(", ")),
+    }
 }
 
 /// Whether a question without an answer was one that timed out. One that was refused is followed by the next after the
