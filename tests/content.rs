@@ -86,7 +86,7 @@ fn nothing_that_people_wrote_is_in_a_bundle_whatever_the_log_looks_like() {
         let bundle = output.bundle();
         assert_said(&litellm, logged);
         assert_absent(&bundle.unpacked());
-        assert_useful(&bundle);
+        assert_useful(&bundle, litellm.pid());
         // Shown are lines of the log's own, not those that somebody's text imitates.
         assert_eq!(finding(&bundle, "ValueError").expect("it was logged")["before"], 14, "twice for each saying");
         assert!(bundle.text("logs/during.log").contains("/v1/chat/completions"), "access lines are kept");
@@ -101,7 +101,7 @@ fn nothing_that_people_wrote_is_in_a_bundle_whatever_the_log_looks_like() {
         assert_absent(&files_below(&work));
         let bundle = Capture::new().arg("pack").arg(&work).run().assert_status(3).bundle();
         assert_absent(&bundle.unpacked());
-        assert_useful(&bundle);
+        assert_useful(&bundle, litellm.pid());
         let gaps = bundle.json("manifest.json")["gaps"].to_string();
         assert!(gaps.contains("the log during the capture"), "{gaps}");
     }
@@ -142,11 +142,14 @@ fn assert_said(litellm: &LiteLlm, sent: &[&str]) {
 
 /// And yet log, counters and shapes are of use.
 #[track_caller]
-fn assert_useful(bundle: &Bundle) {
+fn assert_useful(bundle: &Bundle, worker: i32) {
     let before = bundle.text("logs/before.log");
     assert!(before.contains("\"POST /v1/chat/completions?[…]\" 200"), "{before}");
     let shapes = bundle.text("workload/requests.jsonl");
     assert!(shapes.contains("reporter") && shapes.contains("mock-gpt"), "{shapes}");
+    for table in ["liveliness", "host", &format!("worker-{worker}")] {
+        assert!(bundle.text(&format!("series/{table}.csv")).lines().count() > 2, "{table} has too few rows");
+    }
     let tallies = bundle.json("evidence.json")["tallies"].to_string();
     assert!(tallies.contains("mock-gpt") && tallies.contains("/v1/chat/completions"), "{tallies}");
 }

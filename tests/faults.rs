@@ -24,7 +24,9 @@ use tempfile::TempDir;
 use support::{
     Capture, Output,
     bundle::{Bundle, Stacks},
-    children, lab, names_in, skip,
+    children,
+    lab::{self, Case, Config, Lab, Server},
+    names_in, skip,
     target::Target,
     wait_for,
 };
@@ -308,6 +310,80 @@ fn a_worker_that_somebody_stopped_is_told_and_left_alone() {
     assert_gap(&bundle, &format!("what worker {pid} does when it runs"), stopped);
 }
 
+#[test]
+#[ignore = "needs the lab: run scripts/test"]
+fn a_proxy_that_stands_still_holds_nothing_up() {
+    let lab = Lab::require();
+    let litellm = lab.litellm(Server::Uvicorn, 1, Config::Plain);
+    let pid = litellm.pid();
+    let capture = |duration| lab.capture(&litellm).pid(pid).args(["--duration", duration, "--slice", "2s"]);
+    let stopped = format!("warning: worker {pid} is stopped; if nobody meant that: kill -CONT {pid}\n");
+
+    // The first scrape in a LiteLLM's life may take longer than a scrape is given.
+    litellm.exchange("GET /metrics/ HTTP/1.1\r\n", "");
+
+    // In the middle: the first tally is there, and no other comes.
+    let running = capture("8s").start();
+    running.wait_for_slices(1);
+    signal(pid, Signal::SIGSTOP);
+    let output = running.finish().assert_status(3).assert_stderr_has(&stopped);
+    let bundle = output.bundle();
+    assert_gap(&bundle, "LiteLLM's metrics (requests, latencies, tokens) after second ", "no scrape but the first");
+    let stall = &bundle.json("summary.json")["stall"]["sentence"];
+    assert!(stall.as_str().is_some_and(|stall| stall.contains(&format!("worker {pid} was found stopped"))), "{stall}");
+    for table in [format!("worker-{pid}"), "host".to_owned()] {
+        assert!(bundle.text(&format!("series/{table}.csv")).lines().count() > 6, "{table} has a row a second");
+    }
+
+    // From the beginning on: nothing is ever answered.
+    let bundle = capture("8s").run().assert_status(3).assert_stderr_has(&stopped).bundle();
+    assert_gap(&bundle, "LiteLLM's metrics (requests, latencies, tokens)", "");
+    assert!(bundle.text("series/liveliness.csv").lines().skip(1).all(|row| row.ends_with(",1")), "no probe was good");
+
+    // And a signal ends it all the same, while a probe waits.
+    let running = capture("10m").start();
+    running.wait_for_slices(1);
+    running.signal(Signal::SIGINT);
+    running.finish().assert_status(130).only_bundle();
+    signal(pid, Signal::SIGCONT);
+}
+
+#[test]
+#[ignore = "needs the lab: run scripts/test"]
+fn a_worker_that_is_replaced_is_followed_by_its_successor_and_no_count_is_lost() {
+    let lab = Lab::require();
+    let litellm = lab.litellm(Server::Uvicorn, 2, Config::Plain);
+    let [one, other] = litellm.workers() else { panic!("two workers") };
+    litellm.send(Case::Plain, 40);
+    let running = lab.capture(&litellm).pid(litellm.pid()).args(["--duration", "25s", "--slice", "5s"]).start();
+    running.wait_for_slices(1);
+    signal(*one, Signal::SIGKILL);
+    let successor = wait_for("a new worker", || {
+        let workers = children(litellm.pid()).into_iter().filter(|pid| is_spawned(*pid));
+        workers.into_iter().find(|pid| pid != one && pid != other)
+    });
+    let said = litellm.send(Case::Plain, 40);
+
+    let output = running.finish().assert_status(0);
+    let output = output.assert_stderr_has(&format!("worker {one} ended\n"));
+    let bundle =
+        output.assert_stderr_has(&format!("worker {successor} appeared and is sampled from now on\n")).bundle();
+    assert_gap(&bundle, &format!("worker {one} from "), "it ended");
+    for pid in [*one, *other, successor] {
+        bundle.text(&format!("flamegraphs/worker-{pid}.svg"));
+        bundle.text(&format!("series/worker-{pid}.csv"));
+    }
+    assert_eq!((&said["requests"], &said["errors"]), (&40.into(), &0.into()));
+    let evidence = bundle.json("evidence.json");
+    let counted = |tally: &Value| {
+        let counts = tally["counts"].as_array().into_iter().flatten();
+        counts.filter_map(|count| count["requests"].as_f64()).sum::<f64>()
+    };
+    let tallies = evidence["tallies"].as_array().into_iter().flatten();
+    let files: Vec<f64> = tallies.filter(|tally| tally["source"] == "metric_files").map(counted).collect();
+    assert_eq!(files.last().map(|last| last - files[0]), Some(40.0), "{files:?}");
+}
+
 // py-spy.
 
 #[test]
@@ -396,6 +472,15 @@ fn a_sampler_that_falls_behind_lowers_the_quality_and_loses_no_count() {
     let quality = &bundle.json("summary.json")["quality"];
     assert_eq!((&quality["grade"], &quality["behind"]), (&"weak".into(), &6000.into()), "{quality:#}");
     assert_eq!(quality["stacks"], 200, "the count comes last");
+}
+
+fn signal(pid: i32, signal: Signal) {
+    kill(Pid::from_raw(pid), signal).expect("a process of the lab's can be signalled");
+}
+
+/// Whether it is one of uvicorn's workers.
+fn is_spawned(pid: i32) -> bool {
+    fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.windows(10).any(|part| part == b"spawn_main"))
 }
 
 /// Two slices of one second, by whatever sampler.

@@ -214,6 +214,19 @@ fn a_blocked_event_loop_is_asked_again_at_the_end() {
 }
 
 #[test]
+fn a_proxy_that_answered_once_and_never_again_is_a_gap_from_then_on() {
+    let first = Mutex::new(true);
+    let server = Serving::new(move |_| {
+        if std::mem::take(&mut *first.lock().unwrap()) { Reply::text(200, METRICS) } else { Reply::Silence }
+    });
+    let kept = Kept::of(&server);
+    kept.watch_metrics();
+    let gap = kept.only_gap();
+    assert!(gap.what.ends_with("after second 0") && gap.why.contains("no scrape but the first"), "{gap:?}");
+    assert_eq!(kept.tallies().len(), 1);
+}
+
+#[test]
 fn a_selection_that_is_answered_with_nothing_is_asked_for_whole() {
     let server = Serving::new(|request| Reply::text(200, if request.contains("name%5B%5D") { "" } else { METRICS }));
     let kept = Kept::of(&server);

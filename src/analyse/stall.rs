@@ -1,6 +1,6 @@
 //! How long the event loop stood still, and what it did instead.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +10,7 @@ use crate::analyse::frames::drawn;
 use crate::analyse::taxonomy::is_boilerplate;
 use crate::os::proc::ProcessId;
 use crate::redact::Clean;
+use crate::sample::What;
 use crate::sample::profile::{Place, Profile, Sample};
 use crate::series::{column, table, utc_us};
 
@@ -87,8 +88,7 @@ fn by_liveliness(facts: &Facts) -> Option<Stall> {
             format!("meanwhile the main thread of worker {} {}, {}", reason.process.pid, reason.did(), reason.mostly())
         }
         None if is_mostly_sampled(facts, (from_us, to_us)) => {
-            "no worker's main thread ran or waited for a CPU for a tenth of that, so that it waited for something else"
-                .to_owned()
+            format!("no worker's main thread ran or waited for a CPU for a tenth of that, {}", idle(facts))
         }
         None => "the stacks were not sampled then, so that the reason is not known".to_owned(),
     };
@@ -112,6 +112,19 @@ fn is_mostly_sampled(facts: &Facts, (from_us, to_us): (u64, u64)) -> bool {
     let sampled_us = facts.sampled_us();
     let inside_us = to_us.min(sampled_us.1).saturating_sub(from_us.max(sampled_us.0));
     inside_us * 2 >= to_us - from_us
+}
+
+/// What a proxy does that neither answers nor runs.
+fn idle(facts: &Facts) -> String {
+    let events = facts.evidence.events.iter();
+    let stopped: BTreeSet<i32> =
+        events.filter(|event| event.what == What::WorkerStopped).map(|event| event.process.pid).collect();
+    let pids: Vec<String> = stopped.iter().map(i32::to_string).collect();
+    match pids.as_slice() {
+        [] => "so that it waited for something else".to_owned(),
+        [pid] => format!("and worker {pid} was found stopped, by SIGSTOP or a debugger"),
+        pids => format!("and workers {} were found stopped, by SIGSTOP or a debugger", pids.join(", ")),
+    }
 }
 
 /// Whether a question without an answer was one that timed out. One that was refused is followed by the next after the

@@ -58,6 +58,7 @@ struct Watch<'a> {
     way: Way,
     reducer: Reducer,
     last: Option<Tally<String>>,
+    kept: u32,
     told_of_sharing: bool,
 }
 
@@ -65,7 +66,7 @@ impl<'a> Watch<'a> {
     fn new(litellm: &'a LiteLlm) -> Self {
         let files = MetricFiles::find(&litellm.procfs, &litellm.roster.get());
         let way = files.map_or_else(|| Way::Endpoint(Scraper::new()), Way::Files);
-        Self { litellm, way, reducer: Reducer::new(), last: None, told_of_sharing: false }
+        Self { litellm, way, reducer: Reducer::new(), last: None, kept: 0, told_of_sharing: false }
     }
 
     fn read(&mut self) -> Outcome {
@@ -87,14 +88,23 @@ impl<'a> Watch<'a> {
         self.scrape()
     }
 
-    /// The last reading. What is missed now is missed for good, and after a first tally that is no gap.
+    /// The last reading. What is missed now is missed for good: no gap where two tallies tell of what lies between
+    /// them, but a single one tells nothing of the capture.
     fn read_last(&mut self) {
-        if self.read() == Outcome::Missed && self.last.is_none() {
-            self.give_up(Lost::new(
-                "no scrape was answered within 1 s while the capture ran: the event loop was blocked, or had too little CPU",
-                "capture for longer; several workers share files, which are read without asking",
-            ));
+        if self.read() != Outcome::Missed || self.kept > 1 {
+            return;
         }
+        let why = match (&self.way, self.kept) {
+            (Way::Files(_), _) => "the workers' metric files were gone when the capture ended: workers were replaced",
+            (Way::Endpoint(_), 0) => {
+                "no scrape was answered within 1 s while the capture ran: the event loop was blocked, or had too little CPU"
+            }
+            (Way::Endpoint(_), _) => {
+                "no scrape but the first was answered within 1 s while the capture ran: the event loop was blocked, or \
+                 had too little CPU"
+            }
+        };
+        self.give_up(Lost::new(why, "capture for longer; several workers share files, which are read without asking"));
     }
 
     fn scrape(&mut self) -> Outcome {
@@ -129,6 +139,7 @@ impl<'a> Watch<'a> {
             return self.give_up(each_for_itself(workers));
         }
         self.litellm.keeper.tally(&tally);
+        self.kept += 1;
         self.last = Some(tally);
         Outcome::Read
     }

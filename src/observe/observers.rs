@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::bundle::work::{self, CLEAN, Work};
+use crate::collect::{Gap, Weight};
 use crate::discover::Proxy;
 use crate::logs::{BEFORE_FILE, DURING_FILE, Digest, LogSource, LogWatch, Logged};
 use crate::observe::door::{Access, Door};
@@ -52,8 +53,28 @@ pub struct Observers {
     asks: bool,
     digest: Digest,
     logs: Option<JoinHandle<LogWatch>>,
-    threads: Vec<JoinHandle<u64>>,
+    sent: Vec<Sent>,
 }
+
+/// An observer on its thread, which tells its CPU time in microseconds.
+#[derive(Debug)]
+struct Sent {
+    brings: Brings,
+    thread: JoinHandle<u64>,
+}
+
+/// What an observer brings.
+#[derive(Debug, Clone, Copy)]
+struct Brings {
+    what: &'static str,
+    /// How much it matters when it is not back a moment after the end; none where what it waits for is kept otherwise.
+    late: Option<Weight>,
+}
+
+const FIGURES: Brings = Brings { what: "the kernel's figures over time", late: Some(Weight::Partial) };
+const PROBES: Brings = Brings { what: "answers of /health/liveliness", late: None };
+const METRICS: Brings = Brings { what: "LiteLLM's metrics at the end of the capture", late: Some(Weight::Partial) };
+const REQUESTS: Brings = Brings { what: "the last requests, from LiteLLM's spend logs", late: Some(Weight::Note) };
 
 impl Observers {
     /// Sends them out. What the log says of the time before is laid into the work folder at once.
@@ -84,13 +105,13 @@ impl Observers {
             keeper: Arc::clone(&keeper),
         };
         let (stop, pulse) = (Stop::default(), Arc::new(Pulse::default()));
-        let mut observers = Self { keeper, stop, pulse, litellm, asks, digest, logs: None, threads: Vec::new() };
-        observers.send(move |stop| readings.run(stop));
+        let mut observers = Self { keeper, stop, pulse, litellm, asks, digest, logs: None, sent: Vec::new() };
+        observers.send(FIGURES, move |stop| readings.run(stop));
         if observers.asks {
             let (litellm, pulse) = (Arc::clone(&observers.litellm), Arc::clone(&observers.pulse));
-            observers.send(move |stop| liveliness::watch(&litellm, &pulse, stop));
+            observers.send(PROBES, move |stop| liveliness::watch(&litellm, &pulse, stop));
             let litellm = Arc::clone(&observers.litellm);
-            observers.send(move |stop| metrics::watch(&litellm, stop));
+            observers.send(METRICS, move |stop| metrics::watch(&litellm, stop));
         }
         let stop = observers.stop.clone();
         observers.logs = Some(thread::spawn(move || watch.run(&stop)));
@@ -121,21 +142,34 @@ impl Observers {
         self.stop.set();
         if self.asks {
             let litellm = Arc::clone(&self.litellm);
-            self.send(move |_| spend::ask(&litellm));
+            self.send(REQUESTS, move |_| spend::ask(&litellm));
         }
-        if let Some(watch) = self.logs.take().and_then(|thread| thread.join().ok()) {
-            let logged = take(&mut self.digest).finish(watch.finish(), redactor);
-            keep(&self.keeper, work, logged);
+        match self.logs.take().map(JoinHandle::join) {
+            Some(Ok(watch)) => {
+                let logged = take(&mut self.digest).finish(watch.finish(), redactor);
+                keep(&self.keeper, work, logged);
+            }
+            Some(Err(_)) => self.keeper.gap(&failed("the logs")),
+            None => {}
         }
         let deadline = Instant::now() + LAST_WORD;
-        while self.threads.iter().any(|thread| !thread.is_finished()) && Instant::now() < deadline {
+        while self.sent.iter().any(|sent| !sent.thread.is_finished()) && Instant::now() < deadline {
             pause(LOOK_EVERY);
         }
         self.keep_probe_under_way();
-        let (ended, late): (Vec<_>, Vec<_>) = self.threads.into_iter().partition(JoinHandle::is_finished);
-        // One that still waits for the proxy ends with this process; what it would have said is a probe or a tally.
-        drop(late);
-        ended.into_iter().map(|thread| thread.join().unwrap_or(0)).sum()
+        let mut cpu_us = 0;
+        for Sent { brings, thread } in self.sent {
+            // One that still waits for the proxy ends with this process.
+            if !thread.is_finished() {
+                brings.late.into_iter().for_each(|weight| self.keeper.gap(&late(brings.what, weight)));
+                continue;
+            }
+            match thread.join() {
+                Ok(its_cpu_us) => cpu_us += its_cpu_us,
+                Err(_) => self.keeper.gap(&failed(brings.what)),
+            }
+        }
+        cpu_us
     }
 
     /// A probe that waits when the capture ends has waited at least so long.
@@ -149,13 +183,23 @@ impl Observers {
         self.keeper.reading(&liveliness::unanswered(at_us, waiting));
     }
 
-    fn send(&mut self, watch: impl FnOnce(&Stop) + Send + 'static) {
+    fn send(&mut self, brings: Brings, watch: impl FnOnce(&Stop) + Send + 'static) {
         let stop = self.stop.clone();
-        self.threads.push(thread::spawn(move || {
+        let thread = thread::spawn(move || {
             watch(&stop);
             thread_cpu_us()
-        }));
+        });
+        self.sent.push(Sent { brings, thread });
     }
+}
+
+fn late(what: &str, weight: Weight) -> Gap {
+    let why = format!("it was not there {} s after the capture's end", LAST_WORD.as_secs_f64());
+    Gap { weight, ..Gap::new(what, why, "capture again, when the proxy answers faster") }
+}
+
+fn failed(what: &str) -> Gap {
+    Gap::new(what, "this program failed to read it, by a mistake of its own", "report what it said when that happened")
 }
 
 /// What the logs said, where a bundle is made of it.

@@ -19,8 +19,8 @@ use crate::observe::http::{Failure, Limits};
 use crate::observe::words::Words;
 use crate::workload::{Origin, Shape, When};
 
-/// A query of the database takes its time; beyond this it is in the way of the proxy's own.
-const LIMITS: Limits = Limits { deadline: Duration::from_secs(2), bytes: 2 * 1024 * 1024 };
+/// A query of the database takes its time; beyond this it is in the way of the proxy's own, and of the capture's end.
+const LIMITS: Limits = Limits { deadline: Duration::from_secs(1), bytes: 2 * 1024 * 1024 };
 
 /// How far back from the capture's beginning requests are looked for.
 const BEFORE: Duration = Duration::from_hours(1);
@@ -47,7 +47,7 @@ fn shapes(door: &Door, epoch: Timestamp) -> Result<Vec<Shape<String>>, Reason> {
     let by_hand = "give requests with `--requests FILE`";
     let answer = door.get(&path, Auth::Key, LIMITS).map_err(|failure| {
         let why = match failure {
-            Failure::Silent | Failure::Slow => "`/spend/logs/v2` did not answer within 2 s",
+            Failure::Silent | Failure::Slow => "`/spend/logs/v2` did not answer within 1 s",
             Failure::TooLarge => "`/spend/logs/v2` answers more than 2 MB",
             Failure::Refused | Failure::Unreachable => "the proxy's address cannot be reached",
             Failure::Broken | Failure::NotHttp => "`/spend/logs/v2` gave no whole answer",

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::analyse::stall::{MeasuredBy, Stall};
+use crate::os::proc::ProcessId;
+use crate::sample::{Event, What};
 
 use scene::ROUTER;
 
@@ -64,6 +66,17 @@ fn no_answer_in_time_is_a_stall_of_at_least_the_deadline() {
     );
     let last = asked(Scene::empty(), &[(1_000_000, Some(0.01)), (25_000_000, None)]);
     assert_eq!(stall_of(last).map(|stall| stall.from_us), Some(25_000_000), "the capture ended with the deadline");
+}
+
+#[test]
+fn a_stopped_worker_is_named_where_nothing_else_explains_the_silence() {
+    let mut scene = asked(Scene::empty(), &[(1_000_000, Some(0.01)), (2_000_000, None), (7_000_000, Some(0.01))]);
+    let process = ProcessId { pid: 101, start_ticks: 1 };
+    for at_us in [5_000_000, 10_000_000] {
+        scene.facts.evidence.events.push(Event { at_us, process, what: What::WorkerStopped });
+    }
+    let sentence = stall_of(scene).unwrap().sentence;
+    assert!(sentence.ends_with("and worker 101 was found stopped, by SIGSTOP or a debugger."), "{sentence}");
 }
 
 #[test]
