@@ -44,8 +44,9 @@ fn a_report_of_a_bundle_of_this_format_is_what_the_bundle_holds() {
     let bundle = Bundle::open(&stored("1.1"));
     let stored: Value = bundle.json("summary.json");
     let again: Value = serde_json::from_slice(&fs::read(folder.join("summary.json")).expect("a file")).expect("JSON");
-    for (key, value) in stored.as_object().expect("an object") {
-        assert_eq!(&again[key], value, "{key}");
+    // What is said in words may be said better one day.
+    for key in ["cpu", "workers", "kinds", "functions", "inclusive", "quality", "owners", "changes"] {
+        assert_eq!(again[key], stored[key], "{key}");
     }
 }
 
