@@ -147,7 +147,7 @@ impl Keeper {
     }
 }
 
-/// All that the observers of LiteLLM itself need: [`liveliness::watch`] and [`metrics::watch`], each on a thread of its
+/// All that the observers of LiteLLM itself need: [`liveliness::watch`] and [`metrics::Watch`], each on a thread of its
 /// own until the capture ends, and [`spend::ask`] once.
 #[derive(Debug)]
 pub struct LiteLlm {

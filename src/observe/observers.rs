@@ -103,16 +103,24 @@ impl Observers {
         };
         let (stop, pulse) = (Stop::default(), Arc::new(Pulse::default()));
         let mut observers = Self { keeper, stop, pulse, litellm, asks, digest, logs: None, sent: Vec::new() };
-        observers.send(FIGURES, move |stop| readings.run(stop));
         if observers.asks {
-            let (litellm, pulse) = (Arc::clone(&observers.litellm), Arc::clone(&observers.pulse));
-            observers.send(PROBES, move |stop| liveliness::watch(&litellm, &pulse, stop));
-            let litellm = Arc::clone(&observers.litellm);
-            observers.send(METRICS, move |stop| metrics::watch(&litellm, stop));
+            observers.watch_litellm();
         }
+        observers.send(FIGURES, move |stop| readings.run(stop));
         let stop = observers.stop.clone();
         observers.logs = Some(thread::spawn(move || watch.run(&stop)));
         observers
+    }
+
+    /// Sends out those who ask LiteLLM. A worker that was never scraped is busy for most of a second with its first
+    /// scrape, which must be seen neither in the figures nor in the stacks: so that one is waited for, unless the proxy
+    /// is in such a state that it may take long.
+    fn watch_litellm(&mut self) {
+        let litellm = Arc::clone(&self.litellm);
+        let begun = liveliness::answers_at_once(&litellm).then(|| metrics::Watch::begin(Arc::clone(&litellm)));
+        self.send(METRICS, move |stop| begun.unwrap_or_else(|| metrics::Watch::begin(litellm)).run(stop));
+        let (litellm, pulse) = (Arc::clone(&self.litellm), Arc::clone(&self.pulse));
+        self.send(PROBES, move |stop| liveliness::watch(&litellm, &pulse, stop));
     }
 
     /// How the proxy answers, for those who must not be in its way.
