@@ -3,7 +3,7 @@
 //! Data flows one way, and imports follow it:
 //!
 //! ```text
-//! cli -> plan -> discover -> sample + collect -> redact -> analyse -> render -> bundle
+//! cli -> plan -> discover -> sample + collect + observe + logs -> redact -> analyse -> render -> bundle
 //! ```
 //!
 //! | room | what is in it |
@@ -15,12 +15,18 @@
 //! | [`discover`] | which processes are LiteLLM, their role, and why we think so |
 //! | [`sample`] | stacks through py-spy, CPU clocks from the kernel, both joined into a profile |
 //! | [`collect`] | facts about machine, container, interpreter and LiteLLM, or gaps |
+//! | [`observe`] | what is read again and again while stacks are sampled: kernel, metrics, liveliness, spend logs |
+//! | [`logs`] | LiteLLM's log before and during: found, followed, cleaned to known forms, counted |
+//! | [`series`], [`traffic`], [`workload`] | what observing gives: tables over time, counts and latencies, shapes of requests |
 //! | [`redact`] | from raw text to clean text, and the last gate |
 //! | [`begin`], [`environment`] | the work folder before the first sample: manifest, and what was collected, redacted |
+//! | [`baseline`] | the bundle that a capture is held against |
 //! | [`assemble`] | from a work folder to the files of a bundle |
 //! | [`publish`] | from those files to the bundle in its place, and what is told of it |
 //! | [`analyse`] | from evidence to a verdict; pure |
-//! | [`render`] | flamegraphs, folded stacks, the summary |
+//! | [`render`] | ticket and its link, page, charts, flamegraphs, folded stacks, comparison, the lines of the summary |
+//! | [`products`] | everything that is rendered from facts, as files |
+//! | [`review`] | bundles looked at again: `report`, `ticket`, `diff` |
 //! | [`bundle`] | work folder, manifest, archive, reading it back |
 //! | [`error`], [`notice`] | failures with their cure and exit code; everything said to the terminal |
 

@@ -90,8 +90,7 @@ pub fn flamegraphs(facts: &Facts, verdict: &Verdict) -> Result<Vec<Artifact>> {
         let cores = if seconds > 0.0 { cpu_seconds / seconds } else { 0.0 };
         let idle = if cores * 100.0 < summary::IDLE_CORE_PERCENT { "nearly idle: " } else { "" };
         let subtitle = format!(
-            "{idle}{cpu_seconds:.2} CPU-s in {seconds:.1} s ({:.1} % of a core), {} samples, quality {}",
-            cores * 100.0,
+            "{idle}{cpu_seconds:.2} CPU-seconds in {seconds:.1} s ({cores:.2} cores on average), {} samples, quality {}",
             chosen().count(),
             verdict.quality.grade.word(),
         );

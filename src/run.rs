@@ -94,6 +94,7 @@ fn capture(plan: &CapturePlan, own: &Own) -> Result<u8, Failure> {
     };
     let observers = Observers::start(scene, &work, &mut redactor);
     keep_redactions(&work, &redactor);
+    observers.settle();
     let subject =
         Subject { orders: &plan.orders, py_spy: &py_spy, proxy: &proxy, epoch, roster, pulse: observers.pulse() };
     let mut ended = Session::new(subject, recorder).run(&interrupts);

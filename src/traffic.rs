@@ -163,7 +163,7 @@ impl<T> Tally<T> {
 
     /// All requests.
     pub fn requests(&self) -> f64 {
-        self.counts.iter().map(|count| count.requests).sum()
+        total(self.counts.iter())
     }
 }
 
@@ -235,14 +235,18 @@ impl<T> Window<T> {
 
     /// All requests.
     pub fn requests(&self) -> f64 {
-        self.counts.iter().map(|count| count.requests).sum()
+        total(self.counts.iter())
     }
 
     /// Requests with a status of 400 and above.
     pub fn errors(&self) -> f64 {
-        let failed = self.counts.iter().filter(|count| count.status.is_some_and(|status| status >= 400));
-        failed.map(|count| count.requests).sum()
+        total(self.counts.iter().filter(|count| count.status.is_some_and(|status| status >= 400)))
     }
+}
+
+/// From a positive zero: the sum of no floats is a negative one, which looks odd where it is written.
+fn total<'a, T: 'a>(counts: impl Iterator<Item = &'a Count<T>>) -> f64 {
+    counts.fold(0.0, |sum, count| sum + count.requests)
 }
 
 impl Histogram {

@@ -163,9 +163,9 @@ fn to_be_asked_costs_a_worker_less_than_a_hundredth_of_a_core() {
     // The first scrape in a LiteLLM's life makes it load modules, for up to a second; so does the first request.
     litellm.ask("mock-gpt");
     litellm.exchange("GET /metrics/ HTTP/1.1\r\n", "");
-    thread::sleep(Duration::from_secs(10));
+    thread::sleep(Duration::from_secs(6));
 
-    let capture = || lab.capture(&litellm).pid(litellm.pid()).args(["--duration", "30s"]);
+    let capture = || lab.capture(&litellm).pid(litellm.pid()).args(["--duration", "16s"]);
     let share = |capture: Capture, status: i32| {
         let (begin, before) = (Instant::now(), cpu_seconds(litellm.pid()));
         let bundle = capture.run().assert_status(status).bundle();
@@ -176,7 +176,7 @@ fn to_be_asked_costs_a_worker_less_than_a_hundredth_of_a_core() {
     let (asked, bundle) = share(capture(), 0);
     println!("a worker's CPU, in shares of a core: {asked:.4} while it is asked, {unasked:.4} while it is not");
     assert!(tallies_of_metrics(&bundle) >= 4, "it was asked all the time");
-    assert!(bundle.text("series/liveliness.csv").lines().count() > 20, "it was asked all the time");
+    assert!(bundle.text("series/liveliness.csv").lines().count() > 12, "it was asked all the time");
     assert!(asked - unasked < 0.01, "to be asked costs {:.4} of a core", asked - unasked);
 }
 

@@ -20,7 +20,7 @@ use litellm_capture::{
     analyse::{
         changes::{Area, Change},
         classify::{Class, Classification, Confidence},
-        compare::{Comparison, Growth, Per},
+        compare::{Comparison, Growth, OwnerGrowth, Per},
         facts::Facts,
         heat::{Heat, Spread},
         load::Load,
@@ -29,7 +29,6 @@ use litellm_capture::{
         stall::{MeasuredBy, Stall},
         verdict::Verdict,
     },
-    bundle::manifest::FileEntry,
     render::{
         charts::draw_all,
         flamegraph::{Heading, Palette, draw},
@@ -63,7 +62,6 @@ fn hostile() -> String {
     HOSTILE.clone_into(&mut facts.manifest.name);
     facts.manifest.interrupted_by = Some(HOSTILE.to_owned());
     facts.manifest.gaps.push(gap(HOSTILE, HOSTILE, HOSTILE));
-    facts.manifest.files.push(FileEntry { name: HOSTILE.to_owned(), bytes: 1, sha256: HOSTILE.to_owned() });
     let mut verdict = spike.verdict(&facts);
     verdict.quality.reasons.push(HOSTILE.to_owned());
     fill(&mut verdict, HOSTILE, HOSTILE);
@@ -127,6 +125,7 @@ fn fill(verdict: &mut Verdict, name: &str, sentence: &str) {
         note: Some(sentence),
     };
     verdict.changes = vec![change.clone()];
+    let owner = name.clone();
     let growth = Growth {
         name: name.clone(),
         file: name,
@@ -140,7 +139,7 @@ fn fill(verdict: &mut Verdict, name: &str, sentence: &str) {
         before: Load::default(),
         after: Load::default(),
         functions: vec![growth],
-        owners: Vec::new(),
+        owners: vec![OwnerGrowth { owner, before: 0.001, after: 0.02 }],
         changes: vec![change],
     });
 }
@@ -169,11 +168,13 @@ fn everything_that_was_found_out_is_on_the_page() {
     }
     for part in [
         "CPU of LiteLLM 1.106.2 on litellm-7d9c5b6f4-x2k8p",
-        "CPU increases without a traffic increase",
+        "CPU increases without a traffic increase</strong>, high confidence. on average",
+        "<dt>It went to</dt><dd><strong>custom_callbacks</strong>, 45.0 %, led by <code>custom_callbacks</code>",
         "Scrub.expensive_pii_scrub",
         "alt=\"latency over time\"",
         "<h2>What was changed</h2>",
         "<h2>What grew against the baseline</h2>",
+        "<td>custom_callbacks</td><td class=\"figure\">+19.0</td>",
         "Nothing that was looked for.",
         "1. Which class?",
     ] {

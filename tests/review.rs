@@ -66,7 +66,8 @@ fn a_ticket_is_the_text_the_link_and_the_files_to_drag_in() {
     let bundle = Bundle::open(&stored("1.1"));
     let title = bundle.text("TICKET.md").lines().next().expect("a title").to_owned();
     assert!(said.contains(&title), "{said}");
-    let link = said.lines().find(|line| line.starts_with("https://github.com/BerriAI/litellm/issues/new?"));
+    let link =
+        said.lines().map(str::trim).find(|line| line.starts_with("https://github.com/BerriAI/litellm/issues/new?"));
     let link = link.unwrap_or_else(|| panic!("no link in {said}"));
     assert!(link.len() <= 8_000, "{} characters", link.len());
     assert!(link.contains("template=bug_report.yml") && link.contains("component=Proxy"), "{link}");

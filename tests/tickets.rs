@@ -235,6 +235,28 @@ fn blocks(markdown: &str) -> Vec<String> {
 }
 
 #[test]
+fn a_title_names_who_has_most_of_the_cpu() {
+    let (facts, mut verdict) = rich();
+    let title = |verdict: &Verdict| ticket(&facts, verdict).lines().next().unwrap_or_default().to_owned();
+    let after = "# LiteLLM CPU ticket: CPU increases after a LiteLLM upgrade";
+    assert_eq!(title(&verdict), format!("{after}, 84.4 % in BurnCPU.expensive_pii_scrub"));
+    // A function with less than half of what its owner has is not to blame for it.
+    verdict.functions[0].self_percent = 42.1;
+    assert_eq!(title(&verdict), format!("{after}, 84.4 % in logging callback custom_callbacks"));
+    verdict.classification = None;
+    verdict.owners.clear();
+    assert_eq!(title(&verdict), "# LiteLLM CPU ticket: CPU at 1.07 cores, 42.1 % in BurnCPU.expensive_pii_scrub");
+}
+
+#[test]
+fn the_logs_excerpt_leaves_out_who_asks_whether_it_is_well() {
+    let (facts, verdict) = rich();
+    assert!(facts.logs.during.as_ref().is_some_and(|log| log.contains("GET /health/liveliness")));
+    assert!(!ticket(&facts, &verdict).contains("GET /health/liveliness"));
+    assert!(!form_link(&facts, &verdict).url.contains("GET%20%2Fhealth%2Fliveliness"));
+}
+
+#[test]
 fn the_link_holds_the_most_important_and_says_what_it_lacks() {
     let (facts, verdict) = rich();
     let link = form_link(&facts, &verdict);

@@ -78,6 +78,17 @@ pub enum Confidence {
     High,
 }
 
+impl Confidence {
+    /// The word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+}
+
 /// The class, with everything that a person needs to check it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Classification {

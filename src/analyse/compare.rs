@@ -74,16 +74,10 @@ pub struct Comparison {
 /// Holds one capture against another.
 pub fn compare(before: &Facts, after: &Facts) -> Comparison {
     let loads = [before, after].map(during);
-    let (per, units) = match loads.each_ref().map(|load| load.counted_rps().filter(|rps| *rps > 0.0)) {
-        [Some(before_rps), Some(after_rps)] => (Per::Request, [before_rps, after_rps]),
-        _ => (Per::Second, [1.0, 1.0]),
-    };
-    // The profile covers the sampled stretch, and requests came at the same rate as in their own window around it.
-    let scales = [(before, units[0]), (after, units[1])].map(|(facts, per_second)| {
-        let (from_us, to_us) = facts.sampled_us();
-        ratio(1.0, to_us.saturating_sub(from_us) as f64 / 1e6 * per_second).unwrap_or(0.0)
-    });
+    let are_counted = loads.iter().all(|load| load.counted_rps().is_some_and(|rps| rps > 0.0));
+    let per = if are_counted { Per::Request } else { Per::Second };
     let [load_before, load_after] = loads;
+    let scales = [scale(before, &load_before, per), scale(after, &load_after, per)];
     Comparison {
         per,
         before: load_before,
@@ -92,6 +86,20 @@ pub fn compare(before: &Facts, after: &Facts) -> Comparison {
         owners: owners([&before.profile, &after.profile], scales),
         changes: between(before, after),
     }
+}
+
+/// What a second of the profile counts for each unit. The profile says how the CPU is shared out, and the load how much
+/// there is for each unit: it was counted over the requests' own window, which may be somewhat longer than the profile's.
+/// Where the load does not know, the profile's own CPU over its time is for a second.
+pub fn scale(facts: &Facts, load: &Load, per: Per) -> f64 {
+    let sampled_s = facts.profile.samples.iter().map(|sample| sample.cpu_ns).sum::<u64>() as f64 / 1e9;
+    let (from_us, to_us) = facts.sampled_us();
+    let cores = load.cores.or_else(|| ratio(sampled_s, to_us.saturating_sub(from_us) as f64 / 1e6));
+    let each = match per {
+        Per::Request => load.cpu_seconds_per_request.or_else(|| ratio(cores?, load.rps?)),
+        Per::Second => cores,
+    };
+    each.and_then(|each| ratio(each, sampled_s)).unwrap_or(0.0)
 }
 
 fn functions(profiles: [&Profile<Clean>; 2], scales: [f64; 2]) -> Vec<Growth> {

@@ -1,5 +1,7 @@
 //! How figures are written in sentences: with a unit, and to three digits, which is more than any of them is worth.
 
+use jiff::Timestamp;
+
 /// One figure over another; none where that is no number.
 pub fn ratio(part: f64, whole: f64) -> Option<f64> {
     finite(part / whole).filter(|_| whole > 0.0)
@@ -29,9 +31,21 @@ pub fn counted(count: impl Into<u64>, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
-/// CPU for one request: `41.0 ms` or `1.20 s`.
-pub fn cost(seconds: f64) -> String {
-    if seconds.abs() < 1.0 { format!("{} ms", number(seconds * 1e3)) } else { format!("{} s", number(seconds)) }
+/// A length of time, or CPU time, in the unit that suits it: `320 µs`, `41.0 ms`, `1.20 s`.
+pub fn duration(seconds: f64) -> String {
+    // As large as it will be once it is rounded: 0.9996 s is written as 1.00 s.
+    match seconds.abs() * 1.0005 {
+        0.0 => "0 s".to_owned(),
+        size if size < 1e-3 => format!("{} µs", number(seconds * 1e6)),
+        size if size < 1.0 => format!("{} ms", number(seconds * 1e3)),
+        _ => format!("{} s", number(seconds)),
+    }
+}
+
+/// A moment of the capture, microseconds after it began, as a time of day: `06:15:00 UTC`.
+pub fn clock(epoch: Timestamp, at_us: u64) -> String {
+    let at = Timestamp::from_microsecond(epoch.as_microsecond().saturating_add_unsigned(at_us)).unwrap_or(epoch);
+    at.strftime("%H:%M:%S UTC").to_string()
 }
 
 /// A length of time in its largest unit: `3 days`.
@@ -42,9 +56,11 @@ pub fn span(seconds: f64) -> String {
     counted((seconds / length).round().max(0.0) as u64, unit)
 }
 
-/// `4.0 GiB`.
+/// `23.5 GiB`, and `4 GiB` where that is all.
 pub fn gib(bytes: u64) -> String {
-    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
+    let written = number(bytes as f64 / f64::from(1 << 30));
+    let short = if written.contains('.') { written.trim_end_matches('0').trim_end_matches('.') } else { &written };
+    format!("{short} GiB")
 }
 
 #[cfg(test)]
@@ -71,12 +87,27 @@ mod tests {
             (counted(1_u32, "worker"), counted(4_u32, "worker")),
             ("1 worker".to_owned(), "4 workers".to_owned())
         );
-        assert_eq!((cost(0.041), cost(1.2)), ("41.0 ms".to_owned(), "1.20 s".to_owned()));
+        let durations = [
+            (0.0, "0 s"),
+            (0.000_32, "320 µs"),
+            (0.041, "41.0 ms"),
+            (0.9996, "1.00 s"),
+            (1.2, "1.20 s"),
+            (-0.5, "-500 ms"),
+        ];
+        for (seconds, words) in durations {
+            assert_eq!(duration(seconds), words);
+        }
         let spans = [(42.0, "42 seconds"), (60.0, "1 minute"), (7_200.0, "2 hours"), (259_200.0, "3 days")];
         for (seconds, words) in spans {
             assert_eq!(span(seconds), words);
         }
-        assert_eq!(gib(4 << 30), "4.0 GiB");
+        assert_eq!(
+            (gib(4 << 30), gib(25_275_723_000), gib(1 << 29)),
+            ("4 GiB".to_owned(), "23.5 GiB".to_owned(), "0.5 GiB".to_owned())
+        );
+        let epoch = "2026-11-24T23:59:59.7Z".parse().unwrap();
+        assert_eq!(clock(epoch, 1_500_000), "00:00:01 UTC");
     }
 
     #[test]

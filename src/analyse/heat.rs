@@ -68,13 +68,13 @@ pub fn heat(workers: &[Worker], profile: &Profile<Clean>) -> Option<Heat> {
     }
     let median = median(others);
     let rest = match others.len() {
-        1 => format!("the other one, {}, {median:.1} %", others[0].pid),
+        1 => format!("worker {} {median:.1} %", others[0].pid),
         count => format!("the median of the other {count} is {median:.1} %"),
     };
     if top >= HOT_CORE_PERCENT && top >= HOT_FACTOR * median {
         let excess = excess(hottest, others, profile);
         let does = excess.as_ref().map_or_else(String::new, |(function, seconds)| {
-            format!(" It spends {seconds:.2} s of CPU more than the others in {function}.")
+            format!(" It spends {seconds:.2} CPU-seconds more than the others in {function}.")
         });
         let sentence = format!("One hot worker: {pid} uses {top:.1} % of a core, {rest}.{does}");
         return Some(Heat { function: excess.map(|(function, _)| function), ..heat(Spread::OneHot, sentence) });
@@ -82,7 +82,8 @@ pub fn heat(workers: &[Worker], profile: &Profile<Clean>) -> Option<Heat> {
     let coolest = others.iter().map(|worker| worker.core_percent).fold(top, f64::min);
     let even = top <= EVEN_FACTOR * median && coolest * EVEN_FACTOR >= median;
     let (spread, word) = if even { (Spread::Even, "Evenly spread") } else { (Spread::Uneven, "Unevenly spread") };
-    Some(heat(spread, format!("{word}: {pid} uses {top:.1} % of a core, {rest}, the lowest {coolest:.1} %.")))
+    let lowest = if others.len() == 1 { String::new() } else { format!(", the lowest {coolest:.1} %") };
+    Some(heat(spread, format!("{word}: worker {pid} uses {top:.1} % of a core, {rest}{lowest}.")))
 }
 
 fn median(workers: &[Worker]) -> f64 {

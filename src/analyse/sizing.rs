@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::analyse::facts::Facts;
-use crate::analyse::figures::{counted, finite, gib, limit, number, ratio};
+use crate::analyse::figures::{counted, duration, finite, gib, limit, ratio};
 use crate::analyse::spent;
 use crate::series::{Table, column, table};
 
@@ -120,7 +120,7 @@ impl Sizing {
             (None, _) => String::new(),
         };
         let wait = self.wait_per_cpu_second.filter(|wait| *wait > MUCH_WAITING).map_or_else(String::new, |wait| {
-            format!(" For each second of CPU their threads waited {} s for one.", number(wait))
+            format!(" For each second that the workers' threads ran they waited {} for a CPU.", duration(wait))
         });
         format!("{begin}: {}{held}.{wait}{}", self.limits(), self.rule())
     }

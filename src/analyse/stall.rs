@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 
 use crate::analyse::facts::Facts;
-use crate::analyse::figures::number;
+use crate::analyse::figures::{clock, duration};
 use crate::analyse::frames::drawn;
 use crate::analyse::taxonomy::is_boilerplate;
 use crate::os::proc::ProcessId;
@@ -52,7 +52,8 @@ pub struct Stall {
     pub measured_by: MeasuredBy,
     /// The worker whose main thread was busiest then.
     pub pid: Option<i32>,
-    /// The stack that filled most of it, from the caller to the leaf, as `function (file)`.
+    /// The calls in which the worker's main thread spent at least half of that, the caller first, as `function (file)`;
+    /// empty where it spent half of it in none.
     pub stack: Vec<String>,
     /// One sentence with the figures.
     pub sentence: String,
@@ -81,27 +82,36 @@ fn by_liveliness(facts: &Facts) -> Option<Stall> {
     let to_us = from_us.saturating_add((seconds * 1e6) as u64);
     let reason = busiest(&facts.profile, main_thread_samples(&facts.profile), (from_us, to_us))
         .filter(|reason| (reason.ran_ns + reason.waited_ns) as f64 / 1e9 >= LEAST_REASON_SHARE * seconds);
-    let at = utc_us(facts.epoch(), from_us);
-    let took = if answered { "answered after" } else { "gave no answer within" };
+    let took = if answered { "was answered after" } else { "was not answered within" };
     let because = match &reason {
-        Some(reason) => format!(
-            "; the main thread of worker {} ran for {:.2} s and waited for a CPU for {:.2} s meanwhile, mostly in {}",
-            reason.process.pid,
-            reason.ran_ns as f64 / 1e9,
-            reason.waited_ns as f64 / 1e9,
-            reason.stack.last().map_or("unknown code", String::as_str),
-        ),
-        None => format!("; no worker's main thread ran or waited for a CPU for a tenth of that, {}", idle(facts)),
+        Some(reason) => {
+            format!("meanwhile the main thread of worker {} {}, {}", reason.process.pid, reason.did(), reason.mostly())
+        }
+        None if is_mostly_sampled(facts, (from_us, to_us)) => {
+            format!("no worker's main thread ran or waited for a CPU for a tenth of that, {}", idle(facts))
+        }
+        None => "the stacks were not sampled then, so that the reason is not known".to_owned(),
     };
     Some(Stall {
         seconds,
-        from_utc: at.clone(),
+        from_utc: utc_us(facts.epoch(), from_us),
         from_us,
         measured_by: MeasuredBy::Liveliness,
         pid: reason.as_ref().map(|reason| reason.process.pid),
-        stack: reason.map_or_else(Vec::new, |reason| reason.stack),
-        sentence: format!("/health/liveliness, asked at {at}, {took} {} s{because}.", number(seconds)),
+        stack: reason.map_or_else(Vec::new, |reason| reason.path),
+        sentence: format!(
+            "/health/liveliness, asked at {}, {took} {}; {because}.",
+            clock(facts.epoch(), from_us),
+            duration(seconds),
+        ),
     })
+}
+
+/// Whether stacks were sampled for at least half of a stretch.
+fn is_mostly_sampled(facts: &Facts, (from_us, to_us): (u64, u64)) -> bool {
+    let sampled_us = facts.sampled_us();
+    let inside_us = to_us.min(sampled_us.1).saturating_sub(from_us.max(sampled_us.0));
+    inside_us * 2 >= to_us - from_us
 }
 
 /// What a proxy does that neither answers nor runs.
@@ -131,10 +141,25 @@ struct Reason {
     process: ProcessId,
     ran_ns: u64,
     waited_ns: u64,
-    stack: Vec<String>,
+    /// The calls that at least half of it has in common.
+    path: Vec<String>,
 }
 
-/// The thread that ran or would have run for most of a stretch of these samples' time, and the stack in which it did.
+impl Reason {
+    fn did(&self) -> String {
+        let ran = format!("ran for {}", duration(self.ran_ns as f64 / 1e9));
+        match self.waited_ns {
+            0 => ran,
+            waited_ns => format!("{ran} and waited for a CPU for {}", duration(waited_ns as f64 / 1e9)),
+        }
+    }
+
+    fn mostly(&self) -> String {
+        self.path.last().map_or_else(|| "not mostly in any function".to_owned(), |last| format!("mostly in {last}"))
+    }
+}
+
+/// The thread that ran or would have run for most of a stretch of these samples' time, and the calls in which it did.
 fn busiest<'a>(
     profile: &Profile<Clean>,
     samples: impl Iterator<Item = &'a Sample>,
@@ -159,8 +184,24 @@ fn busiest<'a>(
             *stacks.entry(below_server(profile, stack)).or_default() += both(spent);
         }
     }
-    let stack = stacks.into_iter().max_by_key(|(_, ns)| *ns).map(|(stack, _)| stack).unwrap_or_default();
-    Some(Reason { process: profile.threads[thread as usize].process, ran_ns, waited_ns, stack })
+    let path = common_path(&stacks, both((ran_ns, waited_ns)));
+    Some(Reason { process: profile.threads[thread as usize].process, ran_ns, waited_ns, path })
+}
+
+/// From the caller on, the calls below each of which at least half of all was spent. The most frequent whole stack would
+/// say little: a loop that does the same work again and again is in it with many stacks, each of them rare.
+fn common_path(stacks: &BTreeMap<Vec<String>, u64>, all_ns: u64) -> Vec<String> {
+    let mut path: Vec<String> = Vec::new();
+    loop {
+        let mut next: BTreeMap<&String, u64> = BTreeMap::new();
+        for (stack, ns) in stacks.iter().filter(|(stack, _)| stack.starts_with(&path)) {
+            if let Some(frame) = stack.get(path.len()) {
+                *next.entry(frame).or_default() += ns;
+            }
+        }
+        let Some((frame, _)) = next.into_iter().find(|(_, ns)| *ns > 0 && *ns * 2 >= all_ns) else { return path };
+        path.push(frame.clone());
+    }
 }
 
 /// The part of a sample's time on a CPU, or waiting for one, that lies in a stretch.
@@ -203,20 +244,20 @@ fn by_samples(facts: &Facts) -> Option<Stall> {
     let process = profile.threads[longest.thread as usize].process;
     let its_samples = main_thread_samples(profile).filter(|sample| sample.thread == longest.thread);
     let reason = busiest(profile, its_samples, (longest.from_us, longest.to_us));
-    let at = utc_us(facts.epoch(), longest.from_us);
     Some(Stall {
         seconds,
-        from_utc: at.clone(),
+        from_utc: utc_us(facts.epoch(), longest.from_us),
         from_us: longest.from_us,
         measured_by: MeasuredBy::Samples,
         pid: Some(process.pid),
-        stack: reason.map_or_else(Vec::new, |reason| reason.stack),
+        stack: reason.map_or_else(Vec::new, |reason| reason.path),
         sentence: format!(
-            "By its stacks, the main thread of worker {} stayed below {} for {} s from {at} on, running or \
-             waiting for a CPU for at least {:.0} % of each sample.",
+            "By its stacks, the main thread of worker {} stayed below {} for {} from {} on, running or waiting for a \
+             CPU for at least {:.0} % of each sample.",
             process.pid,
             longest.function,
-            number(seconds),
+            duration(seconds),
+            clock(facts.epoch(), longest.from_us),
             BUSY_SHARE * 100.0,
         ),
     })

@@ -1,9 +1,10 @@
-//! What is said of the class: every sentence with its figures, their units and who counted, so that it can be checked.
+//! What is said of the class: every sentence with its figures and their units, so that it can be checked. Who counted, and
+//! what before is, stands beside it in the loads.
 
 use crate::analyse::classify::{Class, Figures, LEAST_COST_RISE, LEAST_CPU_RISE, LEAST_TRAFFIC_CHANGE, Missing};
 use crate::analyse::compare::Per;
 use crate::analyse::facts::Facts;
-use crate::analyse::figures::{cost, number, span};
+use crate::analyse::figures::{duration, number, ratio, span};
 use crate::analyse::load::{self, Before, BeforeSource, Load, Loads, NoLifetime};
 use crate::analyse::verdict::Verdict;
 use crate::traffic::Source;
@@ -22,25 +23,28 @@ const ENOUGH_REQUESTS: f64 = 100.0;
 pub fn sentence(class: Class, figures: &Figures, verdict: &Verdict, upgraded: Option<(&str, &str)>) -> String {
     let Some(before) = &verdict.loads.before else { return String::new() };
     let during = &verdict.loads.during;
-    let facts = [cpu(figures, &before.load, during), requests(figures, &before.load, during)].join(", ");
-    let each = each(&before.load, during);
-    let by = by(before, during);
+    let told = [
+        Some(cpu(figures, &before.load, during)),
+        Some(requests(figures, &before.load, during)),
+        each(&before.load, during),
+    ];
+    let facts = told.into_iter().flatten().collect::<Vec<_>>().join(", ");
     let share = figures
         .share
         .map_or_else(String::new, |share| format!(" Traffic explains {:.0} % of the rise.", share * 100.0));
     match class {
-        Class::ScalesWithTraffic => format!("CPU follows traffic: {facts}{each}.{share}{by}"),
+        Class::ScalesWithTraffic => format!("CPU follows traffic: {facts}.{share}"),
         Class::WithoutTraffic if figures.share.is_none() => {
-            format!("Each request costs more, at no more CPU: {facts}{each}.{}{by}", reason(before, verdict))
+            format!("Each request costs more, at no more CPU: {facts}.{}", reason(before, verdict))
         }
         Class::WithoutTraffic => {
-            format!("Traffic does not explain it: {facts}{each}.{share}{}{by}", reason(before, verdict))
+            format!("Traffic does not explain it: {facts}.{share}{}", reason(before, verdict))
         }
         Class::AfterUpgrade => {
             let (from, to) = upgraded.unwrap_or(("an older version", "this one"));
-            format!("LiteLLM was upgraded from {from} to {to}: {facts}{each}.{share}{}{by}", reason(before, verdict))
+            format!("LiteLLM was upgraded from {from} to {to}: {facts}.{share}{}", reason(before, verdict))
         }
-        Class::Undetermined => format!("Nothing spiked: {facts}{each}.{by}"),
+        Class::Undetermined => format!("Nothing spiked: {facts}."),
     }
 }
 
@@ -56,18 +60,20 @@ pub fn undetermined(facts: &Facts, missing: Missing, loads: &Loads) -> String {
             let no_life = match load::lifetime(facts, &loads.during) {
                 Err(NoLifetime::TooYoung) => match facts.evidence.lifetime {
                     Some(life) => format!(
-                        "the proxy is too young for its own life to serve: it is {} old, and of its {} CPU-seconds its \
-                         start may have taken {}",
+                        "the proxy is too young for its own average to serve: it is {} old, and of the {} CPU-seconds that \
+                         it has used, starting up may account for {}",
                         span(life.age_seconds),
                         number(life.cpu_seconds),
-                        number(load::STARTUP_CPU_SECONDS * f64::from(life.workers)),
+                        startup_words(life.cpu_seconds, load::STARTUP_CPU_SECONDS * f64::from(life.workers)),
                     ),
-                    None => "the proxy is too young for its own life to serve".to_owned(),
+                    None => "the proxy is too young for its own average to serve".to_owned(),
                 },
-                Err(NoLifetime::NotCounted) => "LiteLLM's own counters could not be read".to_owned(),
-                Err(NoLifetime::NotRead) | Ok(_) => "what the proxy had used before was not read".to_owned(),
+                Err(NoLifetime::NotCounted) => {
+                    "LiteLLM's own counters, which tell its average until now, could not be read".to_owned()
+                }
+                Err(NoLifetime::NotRead) | Ok(_) => "what the proxy had used until then was not read".to_owned(),
             };
-            format!("There is nothing to hold the capture against: there is no baseline, and {no_life}.")
+            format!("There is nothing to hold the capture against: no baseline was given, and {no_life}.")
         }
         Missing::Cpu => format!("The workers' CPU is not known both during the capture and {then}."),
         Missing::RequestsBefore => {
@@ -100,7 +106,8 @@ pub fn to_add(facts: &Facts, loads: &Loads) -> Vec<String> {
     if loads.during.counted_rps().is_none() {
         missing.push(COUNT_REQUESTS.to_owned());
     }
-    if let Some(requests) = loads.during.requests.filter(|requests| (1.0..ENOUGH_REQUESTS).contains(requests)) {
+    let counted = loads.before.as_ref().and(loads.during.counted_rps()).and(loads.during.requests);
+    if let Some(requests) = counted.filter(|requests| (1.0..ENOUGH_REQUESTS).contains(requests)) {
         missing.push(format!("capture for longer, such as --duration 2m: {} requests are few", requests.round()));
     }
     missing
@@ -129,14 +136,14 @@ pub fn one_hot(sentence: &str) -> String {
 }
 
 /// Cost beside traffic.
-pub fn cost_rose_too(ratio: f64) -> String {
-    format!("a request also costs {} times the CPU that it did", number(ratio))
+pub fn cost_rose_too(times: f64) -> String {
+    format!("a request also costs {} times the CPU that it did", number(times))
 }
 
 /// Traffic beside cost.
 pub fn traffic_rose_too(figures: &Figures) -> String {
     if figures.traffic.is_finite() {
-        format!("requests also rose {} times", number(figures.traffic))
+        format!("there were also {} times as many requests", number(figures.traffic))
     } else {
         "there were no requests before, and there are now".to_owned()
     }
@@ -152,36 +159,37 @@ pub fn held_back(sentence: &str) -> String {
     format!("the CPU limit hides how much the workers would use. {sentence}")
 }
 
+/// What of so many CPU-seconds a start may have taken, where it takes up to so many.
+fn startup_words(used: f64, startup: f64) -> String {
+    if used <= startup { "all".to_owned() } else { format!("up to {}", number(startup)) }
+}
+
 fn cpu(figures: &Figures, before: &Load, during: &Load) -> String {
-    let from_to =
-        format!("from {} to {} cores", number(before.cores.unwrap_or(0.0)), number(during.cores.unwrap_or(0.0)));
+    let (then, now) = (number(before.cores.unwrap_or(0.0)), number(during.cores.unwrap_or(0.0)));
     match figures.cpu {
-        cpu if figures.cpu_rose => format!("CPU rose {} times, {from_to}", number(cpu)),
-        cpu if cpu < 1.0 / LEAST_CPU_RISE => format!("CPU fell, {from_to}"),
-        _ => format!("CPU went {from_to}"),
+        cpu if figures.cpu_rose => format!("CPU × {} ({then} to {now} cores)", number(cpu)),
+        cpu if cpu < 1.0 / LEAST_CPU_RISE => format!("CPU fell ({then} to {now} cores)"),
+        _ => format!("CPU went from {then} to {now} cores"),
     }
 }
 
 fn requests(figures: &Figures, before: &Load, during: &Load) -> String {
     let (then, now) = (before.rps.unwrap_or(0.0), during.rps.unwrap_or(0.0));
-    let from_to = format!("from {} to {} a second", number(then), number(now));
+    let from_to = format!("({} to {} per second)", number(then), number(now));
     match figures.traffic {
         _ if then == 0.0 && now == 0.0 => "no requests came, neither before nor during".to_owned(),
-        _ if then == 0.0 => format!("requests came where there were none: {} a second", number(now)),
-        _ if now == 0.0 => format!("no requests came, before it were {} a second", number(then)),
-        traffic if traffic > 1.0 + LEAST_TRAFFIC_CHANGE => {
-            format!("requests rose {} times, {from_to}", number(traffic))
-        }
-        traffic if traffic < 1.0 - LEAST_TRAFFIC_CHANGE => format!("requests fell, {from_to}"),
-        _ => format!("requests hardly changed, {from_to}"),
+        _ if then == 0.0 => format!("requests came where there were none ({} per second)", number(now)),
+        _ if now == 0.0 => format!("no requests came ({} per second before)", number(then)),
+        traffic if traffic > 1.0 + LEAST_TRAFFIC_CHANGE => format!("requests × {} {from_to}", number(traffic)),
+        traffic if traffic < 1.0 - LEAST_TRAFFIC_CHANGE => format!("requests fell {from_to}"),
+        _ => format!("requests hardly changed {from_to}"),
     }
 }
 
-fn each(before: &Load, during: &Load) -> String {
-    match (before.cpu_seconds_per_request, during.cpu_seconds_per_request) {
-        (Some(then), Some(now)) => format!("; a request costs {} of CPU, {} before", cost(now), cost(then)),
-        _ => String::new(),
-    }
+fn each(before: &Load, during: &Load) -> Option<String> {
+    let (then, now) = (before.cpu_seconds_per_request?, during.cpu_seconds_per_request?);
+    let times = ratio(now, then).map_or_else(String::new, |times| format!(" × {}", number(times)));
+    Some(format!("CPU per request{times} ({} to {})", duration(then), duration(now)))
 }
 
 /// Whose work it is, and whether requests are larger.
@@ -193,8 +201,8 @@ fn reason(before: &Before, verdict: &Verdict) -> String {
             Some(format!(
                 " Per request, most grew in {}: from {} to {} of CPU.",
                 most.owner,
-                cost(most.before),
-                cost(most.after)
+                duration(most.before),
+                duration(most.after)
             ))
         });
     let leads = || {
@@ -217,15 +225,4 @@ fn reason(before: &Before, verdict: &Verdict) -> String {
     let dearer = verdict.loads.during.cpu_seconds_per_request.zip(before.load.cpu_seconds_per_request);
     let dearer = dearer.is_none_or(|(now, then)| now >= LEAST_COST_RISE * then);
     grown.filter(|_| dearer).or_else(leads).unwrap_or_default() + &tokens
-}
-
-/// Who counted, and what before is.
-fn by(before: &Before, during: &Load) -> String {
-    let counted = during.counted_by.map_or("nobody", Source::words);
-    let then = match before.source {
-        BeforeSource::Recorder => "the minutes before, as recorded".to_owned(),
-        BeforeSource::Baseline => format!("the baseline {}", before.name.as_deref().unwrap_or("given")),
-        BeforeSource::Lifetime => format!("the average over the proxy's life of {}", span(before.load.seconds)),
-    };
-    format!(" Requests by {counted}; CPU by the kernel; before is {then}.")
 }

@@ -10,7 +10,7 @@ use crate::redact::Clean;
 use crate::sample::profile::Frame;
 
 /// Kind of work that no row tells.
-const OTHER_PYTHON: &str = "other Python";
+pub const OTHER_PYTHON: &str = "other Python";
 /// Frames that mark what runs above them as called back by LiteLLM, and not the other way round.
 const CALLS_BACK: &[&str] = &[
     "litellm/litellm_core_utils/litellm_logging.py",

@@ -20,6 +20,9 @@ use crate::os::proc::Procfs;
 use crate::os::usage::thread_cpu_us;
 use crate::redact::Redactor;
 
+/// How long the first answer is waited for: who answers does so at once as a rule, and who does not is sampled for that
+/// very reason.
+const FIRST_WORD: Duration = Duration::from_millis(500);
 /// How long the last readings may take: as long as a scrape, and a little more.
 const LAST_WORD: Duration = Duration::from_millis(1_300);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -121,6 +124,14 @@ impl Observers {
         self.send(METRICS, move |stop| begun.unwrap_or_else(|| metrics::Watch::begin(litellm)).run(stop));
         let (litellm, pulse) = (Arc::clone(&self.litellm), Arc::clone(&self.pulse));
         self.send(PROBES, move |stop| liveliness::watch(&litellm, &pulse, stop));
+    }
+
+    /// Waits for LiteLLM's first answer, or for a moment where there is none.
+    pub fn settle(&self) {
+        let deadline = Instant::now() + FIRST_WORD;
+        while self.asks && self.pulse.health().answered == 0 && Instant::now() < deadline {
+            pause(LOOK_EVERY);
+        }
     }
 
     /// How the proxy answers, for those who must not be in its way.

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use anyhow::Result;
 
 use crate::analyse::Facts;
-use crate::analyse::compare::{Comparison, Per};
+use crate::analyse::compare::{Comparison, Per, scale};
 use crate::analyse::load::Load;
 use crate::render::figures::{counted, span, utc};
 use crate::render::flamegraph::{Heading, draw_difference};
@@ -34,13 +34,19 @@ pub fn text(before: &Facts, after: &Facts, comparison: &Comparison) -> String {
              everything grow.",
         );
     }
-    or_none(&mut document, &growth::functions(comparison, FUNCTIONS_SHOWN), "No function's own CPU changed.");
-    document.heading(2, &format!("Owners, CPU {per}"));
-    or_none(&mut document, &growth::owners(comparison, OWNERS_SHOWN), "The CPU was attributed to no owner.");
+    document.block(in_milliseconds(per));
+    or_none(&mut document, &growth::functions(comparison, FUNCTIONS_SHOWN), "No function's own CPU changed as much.");
+    document.heading(2, &format!("Whose work, CPU {per}"));
+    document.block(in_milliseconds(per));
+    or_none(&mut document, &growth::owners(comparison, OWNERS_SHOWN), "Nobody's CPU changed as much.");
     document.heading(2, "Changes");
     let none = "None was found in version, config, environment, packages, workers, limits and machine.";
     or_none(&mut document, &growth::changes(&comparison.changes, CHANGES_SHOWN), none);
     document.into_string()
+}
+
+fn in_milliseconds(per: &str) -> String {
+    format!("In CPU-milliseconds {per}; {}.", growth::LEFT_OUT)
 }
 
 /// Stacks of both captures in one flamegraph, the CPU of each divided as the comparison divides it, so that captures of
@@ -92,16 +98,10 @@ impl Side {
                 *weights.entry(stack.to_owned()).or_default() += cpu_us.parse::<f64>().unwrap_or(0.0);
             }
         }
-        let total_us: f64 = weights.values().sum();
-        let (from_us, to_us) = facts.sampled_us();
-        let by_time = || total_us / (to_us - from_us).max(1) as f64;
-        let seconds = match per {
-            Per::Request => load.cpu_seconds_per_request,
-            Per::Second => load.cores,
-        };
-        let seconds = seconds.unwrap_or_else(by_time);
-        let scale = if total_us > 0.0 { seconds * 1e9 / total_us } else { 0.0 };
-        Self { stacks: weights.into_iter().map(|(stack, us)| (stack, (us * scale).round() as u64)).collect(), seconds }
+        let scale = scale(facts, load, per);
+        let seconds = facts.profile.samples.iter().map(|sample| sample.cpu_ns).sum::<u64>() as f64 / 1e9 * scale;
+        let scaled = |us: f64| (us * 1e3 * scale).round() as u64;
+        Self { stacks: weights.into_iter().map(|(stack, us)| (stack, scaled(us))).collect(), seconds }
     }
 }
 

@@ -2,27 +2,22 @@
 
 use jiff::Timestamp;
 
+use crate::analyse::figures::{duration, gib, number};
+
 /// A length of time in seconds: `320 µs`, `12.3 ms`, `4.56 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`.
 pub fn span(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     match seconds {
-        s if s < 0.0005 => format!("{} µs", digits(s * 1e6)),
-        s if s < 0.9995 => format!("{} ms", digits(s * 1e3)),
-        s if s < 119.5 => format!("{} s", digits(s)),
+        s if s < 119.5 => duration(s),
         s if s < 7_199.5 => format!("{} min {} s", whole / 60, whole % 60),
         s if s < 172_799.5 => format!("{} h {} min", whole / 3_600, whole % 3_600 / 60),
         _ => format!("{} d {} h", whole / 86_400, whole % 86_400 / 3_600),
     }
 }
 
-/// Three digits that count, and none behind the point of a figure above a hundred.
+/// Three digits that count, and none behind the point of a figure above a hundred, whose thousands are apart.
 pub fn digits(value: f64) -> String {
-    match value.abs() {
-        0.0 => "0".to_owned(),
-        size if size < 9.995 => format!("{value:.2}"),
-        size if size < 99.95 => format!("{value:.1}"),
-        _ => grouped(value.round()),
-    }
+    if value.abs() < 99.95 { number(value) } else { grouped(value.round()) }
 }
 
 /// A count: whole where it is whole or large, with its thousands apart.
@@ -35,11 +30,17 @@ pub fn percent(value: f64) -> String {
     format!("{value:.1} %")
 }
 
+/// By how much two figures for the same differ: `+0.3 %`; what rounds to nothing has no sign.
+pub fn difference(percent: f64) -> String {
+    let rounded = (percent * 10.0).round() / 10.0;
+    if rounded == 0.0 { "0.0 %".to_owned() } else { format!("{rounded:+.1} %") }
+}
+
 /// Memory in binary units, as Kubernetes counts it.
 pub fn bytes(value: f64) -> String {
     const MIB: f64 = 1_048_576.0;
     match value {
-        size if size >= 1_024.0 * MIB => format!("{:.2} GiB", size / MIB / 1_024.0),
+        size if size >= 1_023.5 * MIB => gib(size as u64),
         size if size >= MIB => format!("{:.0} MiB", size / MIB),
         size if size >= 1_024.0 => format!("{:.0} KiB", size / 1_024.0),
         size => format!("{size:.0} B"),
@@ -86,7 +87,7 @@ mod tests {
     #[test]
     fn times_have_the_unit_that_fits() {
         let cases = [
-            (0.0, "0 µs"),
+            (0.0, "0 s"),
             (0.000_32, "320 µs"),
             (0.012_34, "12.3 ms"),
             (0.9999, "1.00 s"),
@@ -103,13 +104,21 @@ mod tests {
 
     #[test]
     fn digits_that_say_nothing_are_left_out() {
-        let cases =
-            [(0.0, "0"), (1.234, "1.23"), (9.999, "10.0"), (56.78, "56.8"), (99.97, "100"), (1_234_567.0, "1,234,567")];
+        let cases = [
+            (0.0, "0"),
+            (0.2346, "0.235"),
+            (1.234, "1.23"),
+            (9.999, "10.0"),
+            (56.78, "56.8"),
+            (99.97, "100"),
+            (1_234_567.0, "1,234,567"),
+        ];
         for (value, words) in cases {
             assert_eq!(digits(value), words);
         }
         assert_eq!((count(3.0).as_str(), count(2.5).as_str(), count(1234.4).as_str()), ("3", "2.50", "1,234"));
-        assert_eq!((bytes(4_294_967_296.0).as_str(), bytes(5e6).as_str()), ("4.00 GiB", "5 MiB"));
+        assert_eq!((bytes(4_294_967_296.0).as_str(), bytes(5e6).as_str()), ("4 GiB", "5 MiB"));
+        assert_eq!([-0.04, 0.26, -1.0].map(difference), ["0.0 %", "+0.3 %", "-1.0 %"]);
         assert_eq!((factor(2.0, 5.0).as_deref(), factor(0.0, 5.0)), (Some("× 2.50"), None));
     }
 }

@@ -1,12 +1,15 @@
 //! What two captures differ in, as sentences and tables: functions, owners, changes.
 
 use crate::analyse::changes::{Area, Change};
-use crate::analyse::compare::{Comparison, Growth, Per};
-use crate::render::figures::{factor, span};
+use crate::analyse::compare::{Comparison, Growth, OwnerGrowth, Per};
+use crate::render::figures::{digits, factor, span};
 use crate::render::markdown::{Table, code, text};
 
-/// Less than this for each request or second is a matter of chance, in seconds.
-const LEAST_SECONDS: f64 = 1e-6;
+/// What grew or shrank by less than this share of the whole is a matter of chance: of a function with so little CPU there
+/// are but few samples.
+const LEAST_SHARE: f64 = 0.01;
+/// The same in words.
+pub const LEFT_OUT: &str = "changes by less than 1 % of the whole are left out";
 
 /// `per request`, `per second`.
 pub fn per_words(per: Per) -> &'static str {
@@ -20,8 +23,9 @@ pub fn per_words(per: Per) -> &'static str {
 pub fn headline(comparison: &Comparison) -> String {
     let per = per_words(comparison.per);
     let grown = comparison.functions.iter().max_by(|a, b| growth(a).total_cmp(&growth(b)));
-    match grown.filter(|function| growth(function) >= LEAST_SECONDS) {
-        None => format!("No function's own CPU {per} grew."),
+    let least = least(comparison);
+    match grown.filter(|function| growth(function) >= least) {
+        None => format!("No function's own CPU {per} grew by 1 % of the whole."),
         Some(function) => {
             let (before, after) = (function.self_before, function.self_after);
             let times = factor(before, after).unwrap_or_else(|| "it used none before".to_owned());
@@ -36,35 +40,82 @@ pub fn headline(comparison: &Comparison) -> String {
     }
 }
 
-/// Functions whose own CPU grew, then those whose own CPU shrank, so many of each.
+/// Functions whose own CPU grew, then those whose own CPU shrank, so many of each, in milliseconds.
 pub fn functions(comparison: &Comparison, most: usize) -> Table {
-    let mut table =
-        Table::new(&["function", "file", "own before ", "own after ", "grew by ", "with callees before ", "after "]);
-    let mut sorted: Vec<&Growth> = comparison.functions.iter().collect();
-    sorted.sort_by(|a, b| growth(b).total_cmp(&growth(a)));
-    let grown = sorted.iter().filter(|function| growth(function) >= LEAST_SECONDS).take(most);
-    let shrunk = sorted.iter().rev().filter(|function| growth(function) <= -LEAST_SECONDS).take(most);
-    for function in grown.chain(shrunk) {
+    let mut table = Table::new(&[
+        "function",
+        "file",
+        "own before ",
+        "own after ",
+        "grew by ",
+        "with callees before ",
+        "with callees after ",
+    ]);
+    for function in changed(comparison, most) {
         table.row([
             code(&function.name),
             code(&function.file),
-            span(function.self_before),
-            span(function.self_after),
+            milliseconds(function.self_before),
+            milliseconds(function.self_after),
             signed(growth(function)),
-            span(function.total_before),
-            span(function.total_after),
+            milliseconds(function.total_before),
+            milliseconds(function.total_after),
         ]);
     }
     table
 }
 
-/// Owners by growth, so many of them.
+/// Functions whose own CPU grew, the most first, then those whose own CPU shrank, so many of each.
+pub fn changed(comparison: &Comparison, most: usize) -> Vec<&Growth> {
+    let least = least(comparison);
+    let mut sorted: Vec<&Growth> = comparison.functions.iter().collect();
+    sorted.sort_by(|a, b| growth(b).total_cmp(&growth(a)));
+    let grown = sorted.iter().filter(|function| growth(function) >= least).take(most);
+    let shrunk = sorted.iter().rev().filter(|function| growth(function) <= -least).take(most);
+    grown.chain(shrunk).copied().collect()
+}
+
+/// Owners whose CPU grew, the most first, then those whose CPU shrank, so many of each, in milliseconds.
 pub fn owners(comparison: &Comparison, most: usize) -> Table {
-    let mut table = Table::new(&["owner", "before ", "after ", "grew by "]);
-    for owner in comparison.owners.iter().take(most) {
-        table.row([text(&owner.owner), span(owner.before), span(owner.after), signed(owner.after - owner.before)]);
+    let mut table = Table::new(&["whose work", "before ", "after ", "grew by "]);
+    for owner in changed_owners(comparison, most) {
+        let grown = owner.after - owner.before;
+        table.row([text(&owner.owner), milliseconds(owner.before), milliseconds(owner.after), signed(grown)]);
     }
     table
+}
+
+/// Owners whose CPU grew, the most first, then those whose CPU shrank, so many of each.
+pub fn changed_owners(comparison: &Comparison, most: usize) -> Vec<&OwnerGrowth> {
+    let least = least(comparison);
+    let growth = |owner: &OwnerGrowth| owner.after - owner.before;
+    let grown = comparison.owners.iter().filter(|owner| growth(owner) >= least).take(most);
+    let shrunk = comparison.owners.iter().rev().filter(|owner| growth(owner) <= -least).take(most);
+    grown.chain(shrunk).collect()
+}
+
+/// CPU for each unit as a figure of a column in milliseconds.
+pub fn milliseconds(seconds: f64) -> String {
+    let value = seconds * 1e3;
+    match value.abs() {
+        0.0 => "0".to_owned(),
+        size if size < 9.995 => format!("{value:.2}"),
+        _ => digits(value),
+    }
+}
+
+/// A change as a figure of such a column.
+pub fn signed(seconds: f64) -> String {
+    if seconds < 0.0 { format!("−{}", milliseconds(-seconds)) } else { format!("+{}", milliseconds(seconds)) }
+}
+
+/// The least change that is told, in seconds for each unit.
+fn least(comparison: &Comparison) -> f64 {
+    let (before, after) = comparison
+        .owners
+        .iter()
+        .fold((0.0, 0.0), |(before, after), owner| (before + owner.before, after + owner.after));
+    (LEAST_SHARE * f64::max(before, after)).max(f64::MIN_POSITIVE)
 }
 
 /// Changes, so many of them, in their order.
@@ -82,7 +133,8 @@ pub fn changes(changes: &[Change], most: usize) -> Table {
     table
 }
 
-fn area_words(area: Area) -> &'static str {
+/// Its name in a table.
+pub fn area_words(area: Area) -> &'static str {
     match area {
         Area::LiteLlm => "LiteLLM",
         Area::Config => "config",
@@ -96,8 +148,4 @@ fn area_words(area: Area) -> &'static str {
 
 fn growth(function: &Growth) -> f64 {
     function.self_after - function.self_before
-}
-
-fn signed(seconds: f64) -> String {
-    if seconds < 0.0 { format!("−{}", span(-seconds)) } else { format!("+{}", span(seconds)) }
 }

@@ -26,7 +26,7 @@ enum From {
 
 const FIGURES: [Figure; 12] = [
     Figure {
-        name: "Length",
+        name: "Time span",
         of: |load| (load.seconds > 0.0).then_some(load.seconds),
         written: span,
         from: From::Clocks,
@@ -73,13 +73,20 @@ pub fn table(titles: [&str; 2], before: Option<&Load>, during: &Load) -> Table {
             continue;
         }
         let written = |(value, load): (&Option<f64>, &&Load)| match value {
+            Some(value) if figure.from == From::Counts && counts_connections(load) => {
+                format!("{} (connections)", (figure.written)(*value))
+            }
             Some(value) => (figure.written)(*value),
             None => missing(figure.from, load).to_owned(),
         };
         let mut row = vec![figure.name.to_owned()];
         row.extend(values.iter().zip(&sides).map(written));
+        let are_alike = figure.from != From::Counts
+            || sides.iter().all(|load| counts_connections(load))
+            || !sides.iter().any(|load| counts_connections(load));
         if let [Some(was), Some(is)] = values[..]
-            && figure.name != "Length"
+            && are_alike
+            && figure.name != FIGURES[0].name
         {
             row.extend(factor(was, is));
         }
@@ -106,8 +113,13 @@ pub fn before_words(before: &Before) -> String {
     source + &version
 }
 
+fn counts_connections(load: &Load) -> bool {
+    load.counted_by == Some(Source::Connections)
+}
+
 fn missing(from: From, load: &Load) -> &'static str {
     match (from, load.counted_by) {
+        (_, Some(source)) if source.counts_requests() && load.requests == Some(0.0) => "no request came",
         (From::Clocks, _) => "not measured",
         (_, None) => "not counted: no metrics, no access log",
         (_, Some(Source::Connections)) => "connections do not tell",
@@ -134,10 +146,22 @@ mod tests {
         assert!(nothing.contains("| not counted: no metrics, no access log |"), "{nothing}");
         assert!(!nothing.contains("before"), "{nothing}");
         let log = Load { counted_by: Some(Source::AccessLog), rps: Some(2.0), ..Load::default() };
+        let idle = Load { counted_by: Some(Source::MetricFiles), requests: Some(0.0), ..Load::default() };
+        assert!(written(None, &idle).contains("Completion tokens per request | no request came |"));
         let by_log = written(Some(&Load { rps: Some(1.0), ..Load::default() }), &log);
         let latencies = "Prompt tokens per request; Completion tokens per request | not counted: no metrics, no access log | \
                          the access log does not tell |";
         assert!(by_log.contains(latencies), "{by_log}");
         assert!(by_log.contains("| Requests per second (RPS) | 1.00 | 2.00 | × 2.00 |"), "{by_log}");
+    }
+
+    #[test]
+    fn connections_are_called_so_and_not_held_against_requests() {
+        let connections = Load { counted_by: Some(Source::Connections), rps: Some(3.0), ..Load::default() };
+        let before = Load { counted_by: Some(Source::MetricFiles), rps: Some(1.0), ..Load::default() };
+        let mixed = written(Some(&before), &connections);
+        assert!(mixed.contains("| Requests per second (RPS) | 1.00 | 3.00 (connections) |  |"), "{mixed}");
+        let alike = written(Some(&connections), &connections);
+        assert!(alike.contains("| 3.00 (connections) | 3.00 (connections) | × 1.00 |"), "{alike}");
     }
 }

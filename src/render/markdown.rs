@@ -1,9 +1,11 @@
 //! Markdown as GitHub reads it, with text of the target's in it that stays text.
 //!
-//! [`text`] is for prose and [`code`] for names and values; whatever they are given, a reader sees just that: no markup,
+//! [`text`] is for words, [`prose`] for sentences of ours with names in them, and [`code`] for names and values; whatever they are given, a reader sees just that: no markup,
 //! no table cell more, no person mentioned, no other issue linked. What [`Document`] takes is Markdown already.
 
 use std::fmt::Write as _;
+
+use crate::render::prose::{Part, parts};
 
 /// A name or a value longer than this is cut; the bundle has it whole.
 const LONGEST_CODE: usize = 200;
@@ -12,7 +14,7 @@ const LONGEST_TEXT: usize = 600;
 /// Keeps GitHub from seeing a mention or a reference, and is not seen itself.
 const APART: &str = "<!-- -->";
 
-/// Prose on one line.
+/// Words on one line.
 pub fn text(foreign: &str) -> String {
     let line: Vec<char> = one_line(foreign, LONGEST_TEXT).chars().collect();
     let mut out = String::with_capacity(line.len() + 16);
@@ -35,11 +37,30 @@ pub fn text(foreign: &str) -> String {
             '-' if before == Some('H') && after.is_some_and(|after| after.is_ascii_digit()) => out.extend(["-", APART]),
             '>' | '-' | '+' | '=' | ':' if index == 0 => out.extend(['\\', character]),
             // At the beginning of a line a number with a dot begins a list.
-            '.' | ')' if line[..index].iter().all(char::is_ascii_digit) && index > 0 => out.extend(['\\', character]),
+            '.' | ')' if index > 0 && after.is_none_or(char::is_whitespace) && is_number(&line[..index]) => {
+                out.extend(['\\', character]);
+            }
             _ => out.push(character),
         }
     }
     out
+}
+
+fn is_number(line: &[char]) -> bool {
+    line.iter().all(char::is_ascii_digit)
+}
+
+/// A sentence of ours on one line, its names set as code.
+pub fn prose(sentence: &str) -> String {
+    let line = one_line(sentence, LONGEST_TEXT);
+    let written = |part| match part {
+        Part::Name(name) => code(name),
+        Part::Words(words) => {
+            let [before, after] = [words.starts_with(' '), words.ends_with(' ')].map(|is| if is { " " } else { "" });
+            if words.trim().is_empty() { before.to_owned() } else { format!("{before}{}{after}", text(words)) }
+        }
+    };
+    parts(&line).into_iter().map(written).collect()
 }
 
 /// A name or a value on one line.
@@ -327,6 +348,18 @@ mod tests {
             prop_assert_eq!(read(&text(&foreign)), (seen.clone(), vec![]));
             let (read, elements) = read(&in_a_table(&text(&foreign)));
             prop_assert_eq!(read, format!("ab{seen}end"));
+            prop_assert_eq!(elements.len(), 1, "the table alone: {:?}", elements);
+        }
+
+        #[test]
+        fn a_sentence_is_read_as_it_was_but_for_the_marks_of_its_names(foreign in hostile()) {
+            let unmarked = |text: &str| text.replace('`', "");
+            let seen = unmarked(&one_line(&foreign, LONGEST_TEXT));
+            let (words, elements) = read(&prose(&foreign));
+            prop_assert_eq!(unmarked(&words), seen.clone());
+            prop_assert_eq!(elements, Vec::<String>::new());
+            let (words, elements) = read(&in_a_table(&prose(&foreign)));
+            prop_assert_eq!(unmarked(&words), format!("ab{seen}end"));
             prop_assert_eq!(elements.len(), 1, "the table alone: {:?}", elements);
         }
 

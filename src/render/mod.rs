@@ -9,6 +9,8 @@ pub mod folded;
 pub mod growth;
 pub mod loads;
 pub mod markdown;
+pub mod owners;
+pub mod prose;
 pub mod report;
 pub mod shell;
 pub mod summary;

@@ -1,13 +1,16 @@
-//! The lines at the end of a capture, and of `capture inspect`.
+//! The lines at the end of a capture, and of `capture inspect`: a word in front, what it is behind it.
 
+use crate::analyse::classify::{Class, Classification};
 use crate::analyse::functions::Function;
 use crate::analyse::heat::Spread;
 use crate::analyse::sizing::Size;
+use crate::analyse::stall::Stall;
 use crate::analyse::verdict::{Cpu, Verdict};
 use crate::bundle::manifest::{Manifest, Status};
 use crate::collect::Weight;
 use crate::collect::fingerprint::Fingerprint;
 use crate::redact::Clean;
+use crate::render::figures::{counted, difference, percent, span, utc};
 
 /// Functions named in the summary.
 const FUNCTIONS_SHOWN: usize = 3;
@@ -15,72 +18,64 @@ const FUNCTIONS_SHOWN: usize = 3;
 const OWNERS_SHOWN: usize = 4;
 /// Below this share of one core for each worker a proxy is idle: its timers alone use about as much.
 pub const IDLE_CORE_PERCENT: f64 = 2.0;
+/// What is longer goes on in the next line, below its beginning.
+const LONGEST_LINE: usize = 120;
+/// A percent sign while lines are broken: no white space, and in no text.
+const GLUED_PERCENT: &str = "\u{e000}%";
+/// The word in front, with the space behind it.
+const WORD: usize = 10;
 
 /// Where the CPU went, by how much, and how good the profile is.
 pub fn lines(manifest: &Manifest, verdict: &Verdict, versions: &str) -> Vec<String> {
-    let mut lines = vec![format!(
-        "captured  {} s of {} ({versions}), {}",
-        tenth(verdict.cpu.wall_seconds),
-        counted(verdict.workers.len(), "worker"),
-        status(manifest),
-    )];
-    lines.extend(
-        verdict
-            .classification
-            .as_ref()
-            .map(|classification| format!("class     {}: {}", classification.class.words(), classification.sentence)),
+    let mut summary = Summary::default();
+    summary.line(
+        "captured",
+        &format!(
+            "{:.1} s of {} ({versions}), {}",
+            verdict.cpu.wall_seconds,
+            counted(verdict.workers.len(), "worker"),
+            status(manifest),
+        ),
     );
-    lines.push(cpu_line(&verdict.cpu));
-    lines.push(worker_line(verdict));
-    let telling = |size: Size| matches!(size, Size::Throttled | Size::Undersized);
-    let sizing = verdict.sizing.as_ref().filter(|sizing| telling(sizing.size));
-    lines.extend(sizing.map(|sizing| format!("sizing    {}", sizing.sentence)));
-    let hot = verdict.heat.as_ref().filter(|heat| heat.spread == Spread::OneHot);
-    lines.extend(hot.map(|heat| format!("spread    {}", heat.sentence)));
-    lines.extend(verdict.stall.as_ref().map(|stall| format!("stall     {}", stall.sentence)));
-    if !verdict.owners.is_empty() {
-        let owners: Vec<String> = verdict
-            .owners
-            .iter()
-            .take(OWNERS_SHOWN)
-            .map(|share| format!("{} {} %", share.owner, tenth(share.percent)))
-            .collect();
-        lines.push(format!("work      {}", owners.join(", ")));
+    if let Some(classification) = &verdict.classification {
+        summary.line("class", &class(classification));
+        summary.line("", &classification.sentence);
     }
-    if !verdict.kinds.is_empty() {
-        let kinds: Vec<String> = verdict
-            .kinds
-            .iter()
-            .map(|share| format!("{} {} %", share.kind.label(), tenth(share.self_percent)))
-            .collect();
-        lines.push(format!("code      {}", kinds.join(", ")));
+    summary.line("cpu", &cpu(&verdict.cpu));
+    summary.line("workers", &workers(verdict));
+    if let Some(sizing) = verdict.sizing.as_ref().filter(|sizing| is_telling(sizing.size)) {
+        summary.line("sizing", &sizing.sentence);
     }
-    for (rank, function) in
-        verdict.functions.iter().filter(|function| function.self_seconds > 0.0).take(FUNCTIONS_SHOWN).enumerate()
-    {
-        lines.push(format!("{}      {}", if rank == 0 { "hot " } else { "    " }, function_line(function)));
+    if let Some(heat) = verdict.heat.as_ref().filter(|heat| heat.spread == Spread::OneHot) {
+        summary.line("spread", &heat.sentence);
     }
-    let quality = &verdict.quality;
-    let reasons = if quality.reasons.is_empty() { String::new() } else { format!(": {}", quality.reasons.join("; ")) };
-    lines.push(format!(
-        "quality   {}{reasons} ({} samples, {} lost, {} Hz)",
-        quality.grade.word(),
-        quality.samples,
-        quality.errors,
-        tenth(quality.achieved_hz),
-    ));
+    if let Some(stall) = &verdict.stall {
+        summary.line("stall", &longest(stall));
+    }
+    let owners = verdict.owners.iter().take(OWNERS_SHOWN);
+    summary.list("work", owners.map(|share| format!("{} {}", share.owner, percent(share.percent))));
+    let kinds = verdict.kinds.iter();
+    summary.list("code", kinds.map(|share| format!("{} {}", share.kind.label(), percent(share.self_percent))));
+    let hot = verdict.functions.iter().filter(|function| function.self_seconds > 0.0).take(FUNCTIONS_SHOWN);
+    for (rank, function) in hot.enumerate() {
+        summary.line(if rank == 0 { "hot" } else { "" }, &function_words(function));
+    }
+    summary.line("quality", &quality(verdict));
     if let Some(cost) = &manifest.overhead {
-        lines.push(format!(
-            "cost      {} % of a core for each worker (py-spy), {} %{} for this program",
-            tenth(cost.samplers_core_percent_per_worker),
-            cost.own_core_percent,
-            cost.own_peak_rss_bytes.map_or_else(String::new, |bytes| format!(" and {} MB", bytes / 1_000_000)),
-        ));
+        let memory = cost.own_peak_rss_bytes.map_or_else(String::new, |bytes| format!(", {} MB", bytes / 1_000_000));
+        summary.line(
+            "cost",
+            &format!(
+                "{} of a core for each worker (py-spy); {:.2} % of a core{memory} for this program",
+                percent(cost.samplers_core_percent_per_worker),
+                cost.own_core_percent,
+            ),
+        );
     }
     for gap in manifest.gaps.iter().filter(|gap| gap.weight == Weight::Partial) {
-        lines.push(format!("missing   {}: {}", gap.what, gap.why));
+        summary.line("missing", &format!("{}: {}", gap.what, gap.why));
     }
-    lines
+    summary.0
 }
 
 /// Whether the workers did next to nothing.
@@ -99,6 +94,39 @@ pub fn versions(fingerprint: Option<&Fingerprint<Clean>>) -> String {
     format!("{}, {}", name("LiteLLM", litellm), name("Python", python))
 }
 
+/// The lines so far.
+#[derive(Default)]
+struct Summary(Vec<String>);
+
+impl Summary {
+    /// Broken between words, but never between a figure and its percent sign; a word that is longer than a line is left
+    /// whole.
+    fn line(&mut self, word: &str, text: &str) {
+        let text = text.replace(" %", GLUED_PERCENT);
+        let mut line = format!("{word:WORD$}");
+        let mut length = WORD;
+        for (index, next) in text.split_whitespace().enumerate() {
+            let more = next.chars().count() + 1;
+            if index > 0 && length + more > LONGEST_LINE {
+                self.0.push(std::mem::replace(&mut line, " ".repeat(WORD)));
+                length = WORD;
+            } else if index > 0 {
+                line.push(' ');
+            }
+            line.push_str(&next.replace(GLUED_PERCENT, " %"));
+            length += more;
+        }
+        self.0.push(line);
+    }
+
+    fn list(&mut self, word: &str, items: impl Iterator<Item = String>) {
+        let items: Vec<String> = items.collect();
+        if !items.is_empty() {
+            self.line(word, &items.join(", "));
+        }
+    }
+}
+
 fn status(manifest: &Manifest) -> String {
     match (manifest.status, &manifest.interrupted_by) {
         (_, Some(signal)) => format!("interrupted by {signal}"),
@@ -107,40 +135,84 @@ fn status(manifest: &Manifest) -> String {
     }
 }
 
-fn cpu_line(cpu: &Cpu) -> String {
-    let kernel = match (cpu.kernel_seconds, cpu.difference_percent) {
-        (Some(kernel), Some(difference)) => {
-            format!("; kernel's utime+stime {kernel:.2} s, difference {difference:+.1} %")
-        }
-        (Some(kernel), None) => format!("; kernel's utime+stime {kernel:.2} s"),
-        _ => String::new(),
-    };
-    format!("cpu       {:.2} s in the stacks, {:.2} cores on average{kernel}", cpu.sampled_seconds, cpu.cores)
+fn class(classification: &Classification) -> String {
+    let word = classification.class.words();
+    match classification.class {
+        Class::Undetermined => word.to_owned(),
+        _ => format!("{word}; confidence: {}", classification.confidence.word()),
+    }
 }
 
-fn worker_line(verdict: &Verdict) -> String {
+fn cpu(cpu: &Cpu) -> String {
+    let kernel = cpu.kernel_seconds.map_or_else(String::new, |kernel| format!("; the kernel counted {kernel:.2}"));
+    let differ = cpu.difference_percent.map_or_else(String::new, |by| format!(" (difference {})", difference(by)));
+    format!("{:.2} CPU-seconds in the stacks, {:.2} cores on average{kernel}{differ}", cpu.sampled_seconds, cpu.cores)
+}
+
+fn workers(verdict: &Verdict) -> String {
     let workers: Vec<String> =
-        verdict.workers.iter().map(|worker| format!("{} {} %", worker.pid, tenth(worker.core_percent))).collect();
+        verdict.workers.iter().map(|worker| format!("{} {}", worker.pid, percent(worker.core_percent))).collect();
     let idle = if is_idle(verdict) { " (idle)" } else { "" };
-    format!("workers   {} of a core{idle}", workers.join(", "))
+    format!("{} of a core{idle}", workers.join(", "))
 }
 
-fn function_line(function: &Function) -> String {
+fn is_telling(size: Size) -> bool {
+    matches!(size, Size::Throttled | Size::Undersized)
+}
+
+/// Shorter than its sentence: how long, when, where, in what.
+fn longest(stall: &Stall) -> String {
+    let at = stall.from_utc.parse().map_or_else(|_| stall.from_utc.clone(), utc);
+    let worker = stall.pid.map_or_else(String::new, |pid| format!(", worker {pid}"));
+    let what = stall.stack.last().map_or_else(String::new, |function| format!(", mostly in {function}"));
+    format!("the event loop stood still for {} at {at}{worker}{what}", span(stall.seconds))
+}
+
+fn function_words(function: &Function) -> String {
+    let with_callees = if function.total_percent - function.self_percent < 0.05 {
+        String::new()
+    } else {
+        format!(", {} with all it called", percent(function.total_percent))
+    };
     format!(
-        "{} ({}): {:.2} s itself, {} % of all; {} % of worker {}",
+        "{} ({}): {:.2} CPU-seconds, {}{with_callees}",
         function.name,
         function.file,
         function.self_seconds,
-        tenth(function.self_percent),
-        tenth(function.hottest_worker_percent),
-        function.hottest_worker,
+        percent(function.self_percent),
     )
 }
 
-fn tenth(value: f64) -> String {
-    format!("{value:.1}")
+fn quality(verdict: &Verdict) -> String {
+    let quality = &verdict.quality;
+    let reasons = if quality.reasons.is_empty() { String::new() } else { format!(": {}", quality.reasons.join("; ")) };
+    format!(
+        "{}{reasons} ({} samples, {} lost, {:.1} Hz)",
+        quality.grade.word(),
+        quality.samples,
+        quality.errors,
+        quality.achieved_hz,
+    )
 }
 
-fn counted(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_line_goes_on_below_its_beginning() {
+        let mut summary = Summary::default();
+        summary.line("short", "two  words");
+        summary.line("long", &"word ".repeat(40));
+        summary.line("", &"x".repeat(200));
+        let lines = summary.0;
+        assert_eq!(lines[0], "short     two words");
+        assert_eq!(lines[1], format!("long      {}word", "word ".repeat(21)));
+        assert_eq!(lines[2], format!("          {}word", "word ".repeat(17)));
+        assert!(lines[1].len() <= LONGEST_LINE && lines[1].len() + " word".len() > LONGEST_LINE);
+        assert_eq!(lines[3], format!("          {}", "x".repeat(200)), "a word is never broken");
+        let mut summary = Summary::default();
+        summary.line("", &"94.4 % ".repeat(20));
+        assert!(summary.0.iter().all(|line| line.ends_with("94.4 %")), "{:?}", summary.0);
+    }
 }

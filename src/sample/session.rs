@@ -28,9 +28,6 @@ use crate::sample::{OwnCost, Slice, What};
 const LOOK_EVERY_US: u64 = 1_000_000;
 /// How often samplers are seen to that say nothing: deadlines for attaching and stopping, hand-overs.
 const PUMP_EVERY_US: u64 = 50_000;
-/// How long the first answer of the proxy is waited for before it is sampled.
-const LONGEST_WAIT_FOR_ANSWER_US: u64 = 500_000;
-
 /// How to sample.
 #[derive(Debug, Clone)]
 pub struct Orders {
@@ -137,7 +134,7 @@ impl<'a> Session<'a> {
 
     /// Runs it to its end.
     pub fn run(mut self, interrupts: &Interrupts) -> Ended {
-        self.wait_for_answer(interrupts);
+        self.answered_before = self.pulse.health().answered > 0;
         for worker in self.follower.proxy().workers() {
             self.samplers.add(worker.id, &self.recorder);
         }
@@ -249,18 +246,6 @@ impl<'a> Session<'a> {
         while interrupts.requested().is_none() && self.samplers.are_attaching() {
             self.wait_and_pump();
         }
-    }
-
-    /// A proxy that answers does so at once as a rule; one that does not is sampled for that very reason.
-    fn wait_for_answer(&mut self, interrupts: &Interrupts) {
-        if !self.follower.proxy().looks_like_litellm {
-            return;
-        }
-        let until_us = self.now_us() + LONGEST_WAIT_FOR_ANSWER_US;
-        while self.pulse.health().answered == 0 && interrupts.requested().is_none() && self.now_us() < until_us {
-            self.wait(PUMP_EVERY_US / 5);
-        }
-        self.answered_before = self.pulse.health().answered > 0;
     }
 
     fn stop_samplers(&mut self) {

@@ -11,7 +11,8 @@ pub fn latency_column(latency: Latency, quantile: &str) -> String {
     format!("{}_{quantile}_s", latency.word())
 }
 
-/// One row for each window between two readings of LiteLLM's own counters, by the best source that was read twice. A
+/// One row for each reading of LiteLLM's own counters, by the best source that was read twice, with what happened since
+/// the one before; the first has no figures but the requests in flight. A
 /// window in which a counter ran backwards has no figures but the requests in flight; a latency that the release does
 /// not have has no column.
 pub fn traffic_rows<T: Clone + PartialEq>(tallies: &[Tally<T>]) -> Vec<Reading> {
@@ -22,11 +23,12 @@ pub fn traffic_rows<T: Clone + PartialEq>(tallies: &[Tally<T>]) -> Vec<Reading> 
     };
     let has = |latency: &Latency| of(source).any(|tally| tally.latencies.contains_key(latency));
     let latencies: Vec<Latency> = Latency::ALL.into_iter().filter(has).collect();
-    of(source).zip(of(source).skip(1)).map(|(earlier, later)| row(earlier, later, &latencies)).collect()
+    let earlier = std::iter::once(None).chain(of(source).map(Some));
+    earlier.zip(of(source)).map(|(earlier, later)| row(earlier, later, &latencies)).collect()
 }
 
-fn row<T: Clone + PartialEq>(earlier: &Tally<T>, later: &Tally<T>, latencies: &[Latency]) -> Reading {
-    let window = Window::between(earlier, later);
+fn row<T: Clone + PartialEq>(earlier: Option<&Tally<T>>, later: &Tally<T>, latencies: &[Latency]) -> Reading {
+    let window = earlier.and_then(|earlier| Window::between(earlier, later));
     let mut values = vec![
         (column::REQUESTS.to_owned(), window.as_ref().map(Window::requests)),
         (column::ERRORS.to_owned(), window.as_ref().filter(|window| knows_status(&window.counts)).map(Window::errors)),
@@ -75,8 +77,9 @@ mod tests {
     fn a_row_tells_what_happened_since_the_one_before() {
         let tallies = [0.0, 4.0, 4.0].map(|requests| tally(Source::MetricFiles, requests as u64, requests));
         let rows = traffic_rows(&tallies);
-        assert_eq!(rows.len(), 2);
-        assert_eq!((rows[0].table.as_str(), rows[0].at_us), ("traffic", 4));
+        assert_eq!(rows.len(), 3);
+        assert_eq!(figures(&rows[0])[..3], [("requests", None), ("errors", None), ("in_flight", Some(3.0))]);
+        assert_eq!((rows[1].table.as_str(), rows[1].at_us), ("traffic", 4));
         let busy = [
             ("requests", Some(4.0)),
             ("errors", Some(4.0)),
@@ -85,15 +88,15 @@ mod tests {
             ("overhead_p90_s", Some(0.9)),
             ("overhead_p99_s", Some(0.99)),
         ];
-        assert_eq!(figures(&rows[0]), busy);
+        assert_eq!(figures(&rows[1]), busy);
         let idle = [("requests", Some(0.0)), ("errors", Some(0.0)), ("in_flight", Some(3.0)), ("overhead_p50_s", None)];
-        assert_eq!(figures(&rows[1])[..4], idle, "no requests have no latency");
+        assert_eq!(figures(&rows[2])[..4], idle, "no requests have no latency");
     }
 
     #[test]
     fn a_counter_that_ran_backwards_leaves_its_figures_out() {
         let rows = traffic_rows(&[tally(Source::MetricsEndpoint, 0, 9.0), tally(Source::MetricsEndpoint, 1, 2.0)]);
-        assert_eq!(figures(&rows[0])[..3], [("requests", None), ("errors", None), ("in_flight", Some(3.0))]);
+        assert_eq!(figures(&rows[1])[..3], [("requests", None), ("errors", None), ("in_flight", Some(3.0))]);
     }
 
     #[test]
@@ -101,7 +104,7 @@ mod tests {
         let endpoint = [1.0, 2.0].map(|requests| tally(Source::MetricsEndpoint, requests as u64, requests));
         let once = tally(Source::MetricFiles, 0, 5.0);
         let log = [1.0, 2.0].map(|requests| tally(Source::AccessLog, requests as u64, requests));
-        assert_eq!(traffic_rows(&[&[once.clone()][..], &endpoint, &log].concat()).len(), 1);
+        assert_eq!(traffic_rows(&[&[once.clone()][..], &endpoint, &log].concat()).len(), 2);
         assert_eq!(traffic_rows(&log), []);
         assert_eq!(traffic_rows(&[once]), []);
     }

@@ -84,7 +84,7 @@ fn capture(words: Words, name: &str, litellm: &str, callback_ms: u64) -> Facts {
         logs: Logs {
             before: Some("INFO:     Application startup complete.\n".to_owned()),
             during: Some(format!(
-                "06:15:01 - LiteLLM Proxy:WARNING: Run time of job \"update_spend\" was missed by 0:00:09.5\n{}\nINFO:     127.0.0.1:50374 - \"POST /v1/chat/completions HTTP/1.1\" 200 OK\n",
+                "06:15:01 - LiteLLM Proxy:WARNING: Run time of job \"update_spend\" was missed by 0:00:09.5\n{}\nINFO:     127.0.0.1:50374 - \"POST /v1/chat/completions HTTP/1.1\" 200 OK\nINFO:     127.0.0.1:50380 - \"GET /health/liveliness HTTP/1.1\" 200 OK\n",
                 words("06:15:04 - LiteLLM Proxy:ERROR: common_request_processing.py:1687 - litellm.RateLimitError"),
             )),
         },

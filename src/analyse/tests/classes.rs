@@ -32,9 +32,8 @@ fn cpu_that_rises_with_traffic_scales_with_it() {
     assert_eq!((found.class, found.confidence), (Class::ScalesWithTraffic, Confidence::High));
     assert_eq!(
         found.sentence,
-        "CPU follows traffic: CPU rose 4.00 times, from 0.400 to 1.60 cores, requests rose 4.00 times, from 10.0 to \
-         40.0 a second; a request costs 40.0 ms of CPU, 40.0 ms before. Traffic explains 100 % of the rise. Requests \
-         by /metrics/; CPU by the kernel; before is the baseline litellm-cpu-calm."
+        "CPU follows traffic: CPU × 4.00 (0.400 to 1.60 cores), requests × 4.00 (10.0 to 40.0 per second), CPU per request \
+         × 1.00 (40.0 ms to 40.0 ms). Traffic explains 100 % of the rise."
     );
     let near = |value: Option<f64>, expected: f64| assert!((value.unwrap() - expected).abs() < 1e-6, "{value:?}");
     near(found.cpu_ratio, 4.0);
@@ -59,11 +58,10 @@ fn cpu_that_rises_by_itself_names_what_grew() {
     assert_eq!((found.class, found.confidence), (Class::WithoutTraffic, Confidence::Medium));
     assert_eq!(
         found.sentence,
-        "Traffic does not explain it: CPU rose 4.00 times, from 0.400 to 1.60 cores, requests hardly changed, \
-         from 10.0 to 10.0 a second; a request costs 160 ms of CPU, 40.0 ms before. Traffic explains 0 % of the rise. \
-         Per request, most grew in token counting: from 0 ms to 120 ms of CPU. A request has 9000 prompt tokens, 1200 \
-         before, and 100 completion tokens, 100 before. Requests by /metrics/; CPU by the kernel; before is the \
-         baseline litellm-cpu-calm."
+        "Traffic does not explain it: CPU × 4.00 (0.400 to 1.60 cores), requests hardly changed (10.0 to 10.0 per second), \
+         CPU per request × 4.00 (40.0 ms to 160 ms). Traffic explains 0 % of the rise. Per request, most grew in token \
+         counting: from 0 s to 120 ms of CPU. A request has 9000 prompt tokens, 1200 before, and 100 completion tokens, \
+         100 before."
     );
     assert_eq!(
         found.contradictions,
@@ -78,10 +76,8 @@ fn cpu_without_a_single_request_needs_no_traffic() {
     assert_eq!((found.class, found.confidence), (Class::WithoutTraffic, Confidence::High));
     assert_eq!(
         found.sentence,
-        "Traffic does not explain it: CPU rose 18.0 times, from 0.100 to 1.80 cores, no requests came, neither \
-         before nor during. Traffic explains 0 % of the rise. Most CPU goes to router: 100.0 %, led by \
-         Router.acompletion (litellm/router.py). Requests by /metrics/; CPU by the kernel; before is the baseline \
-         litellm-cpu-calm."
+        "Traffic does not explain it: CPU × 18.0 (0.100 to 1.80 cores), no requests came, neither before nor during. Traffic \
+         explains 0 % of the rise. Most CPU goes to router: 100.0 %, led by Router.acompletion (litellm/router.py)."
     );
     assert_eq!(class_of((0.1, 10.0), (1.8, 0.0)).0, Class::WithoutTraffic);
     assert_eq!(class_of((0.1, 0.0), (1.8, 30.0)).0, Class::ScalesWithTraffic, "traffic came from nothing");
@@ -93,10 +89,9 @@ fn a_newer_litellm_whose_requests_cost_more_is_an_upgrade() {
     assert_eq!((found.class, found.confidence), (Class::AfterUpgrade, Confidence::High));
     assert_eq!(
         found.sentence,
-        "LiteLLM was upgraded from 1.75.5 to 1.106.2: CPU rose 2.00 times, from 0.400 to 0.800 cores, \
-         requests hardly changed, from 10.0 to 10.0 a second; a request costs 80.0 ms of CPU, 40.0 ms before. Traffic \
-         explains 0 % of the rise. Per request, most grew in router: from 40.0 ms to 80.0 ms of CPU. Requests by \
-         /metrics/; CPU by the kernel; before is the baseline litellm-cpu-calm."
+        "LiteLLM was upgraded from 1.75.5 to 1.106.2: CPU × 2.00 (0.400 to 0.800 cores), requests hardly changed (10.0 to \
+         10.0 per second), CPU per request × 2.00 (40.0 ms to 80.0 ms). Traffic explains 0 % of the rise. Per request, \
+         most grew in router: from 40.0 ms to 80.0 ms of CPU."
     );
     assert_eq!((found.version_before.as_deref(), found.version_during.as_deref()), (Some("1.75.5"), Some("1.106.2")));
 }
@@ -142,9 +137,8 @@ fn against_its_own_life_the_cost_of_a_request_decides() {
     assert_eq!((found.class, found.confidence), (Class::ScalesWithTraffic, Confidence::Medium));
     assert_eq!(
         found.sentence,
-        "CPU follows traffic: CPU rose 400 times, from 0.00420 to 1.68 cores, requests rose 400 times, from 0.100 to \
-         40.0 a second; a request costs 42.0 ms of CPU, 42.0 ms before. Traffic explains 100 % of the rise. Requests \
-         by /metrics/; CPU by the kernel; before is the average over the proxy's life of 1 day."
+        "CPU follows traffic: CPU × 400 (0.00420 to 1.68 cores), requests × 400 (0.100 to 40.0 per second), CPU per request \
+         × 1.00 (42.0 ms to 42.0 ms). Traffic explains 100 % of the rise."
     );
     assert_eq!(found.to_add, ["capture a calm minute and pass it with --baseline BUNDLE"]);
     let dearer = classified(now(1.68, 20.0));
@@ -153,7 +147,7 @@ fn against_its_own_life_the_cost_of_a_request_decides() {
         (Class::WithoutTraffic, Confidence::Medium),
         "traffic's share is 88 %"
     );
-    assert_eq!(dearer.contradictions, ["requests also rose 200 times"]);
+    assert_eq!(dearer.contradictions, ["there were also 200 times as many requests"]);
     assert_eq!(classified(now(1.68, 30.0)).confidence, Confidence::Low, "1.33 times is unclear against an average");
 }
 
@@ -163,8 +157,9 @@ fn a_young_proxy_has_no_life_to_be_held_against() {
     assert_eq!((found.class, found.confidence), (Class::Undetermined, Confidence::Low));
     assert_eq!(
         found.sentence,
-        "There is nothing to hold the capture against: there is no baseline, and the proxy is too young for its own \
-         life to serve: it is 2 minutes old, and of its 35.0 CPU-seconds its start may have taken 20.0."
+        "There is nothing to hold the capture against: no baseline was given, and the proxy is too young for its own average \
+         to serve: it is 2 minutes old, and of the 35.0 CPU-seconds that it has used, starting up may account for up to \
+         20.0."
     );
     assert_eq!(
         found.to_add,
@@ -201,9 +196,8 @@ fn cpu_that_did_not_rise_says_so_and_what_to_do() {
     let found = classified(at(0.42, 10.0).against(at(0.4, 10.0)));
     assert_eq!(
         found.sentence,
-        "Nothing spiked: CPU went from 0.400 to 0.420 cores, requests hardly \
-         changed, from 10.0 to 10.0 a second; a request costs 42.0 ms of CPU, 40.0 ms before. Requests by /metrics/; \
-         CPU by the kernel; before is the baseline litellm-cpu-calm."
+        "Nothing spiked: CPU went from 0.400 to 0.420 cores, requests hardly changed (10.0 to 10.0 per second), CPU per \
+         request × 1.05 (40.0 ms to 42.0 ms)."
     );
     assert_eq!(found.to_add, ["capture while the CPU is high"]);
 }
@@ -224,7 +218,7 @@ fn what_speaks_against_a_class_is_told_and_lowers_its_confidence() {
         found.contradictions,
         [
             "traffic goes to all workers, but the CPU is one's. One hot worker: 101 uses 90.0 % of a core, the median of \
-          the other 2 is 5.0 %. It spends 25.50 s of CPU more than the others in Router.acompletion (litellm/router.py)."
+          the other 2 is 5.0 %. It spends 25.50 CPU-seconds more than the others in Router.acompletion (litellm/router.py)."
         ]
     );
 
@@ -256,7 +250,7 @@ fn a_throttled_proxy_serves_less_for_the_same_cpu() {
         found.contradictions,
         [
             "the CPU limit hides how much the workers would use. Throttled, not busy: 2 workers share a CPU limit of 0.3 \
-          cores and 8.0 GiB of memory; the quota ran out in 96 % of the periods and held them for 21.3 s, summed over \
+          cores and 8 GiB of memory; the quota ran out in 96 % of the periods and held them for 21.3 s, summed over \
           CPUs, of 30.0 s. LiteLLM asks for 1 CPU and 4 GiB per worker, here 2 CPUs and 8 GiB."
         ]
     );

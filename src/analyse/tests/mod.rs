@@ -22,7 +22,7 @@ fn facts_without_anything_are_judged_with_words() {
     let class = verdict.classification.unwrap();
     assert_eq!(
         class.sentence,
-        "There is nothing to hold the capture against: there is no baseline, and what the proxy had used before was \
+        "There is nothing to hold the capture against: no baseline was given, and what the proxy had used until then was \
          not read."
     );
     assert_eq!((verdict.heat, verdict.stall, verdict.comparison), (None, None, None));

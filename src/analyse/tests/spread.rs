@@ -22,13 +22,9 @@ fn cpu_is_spread_in_five_ways() {
         (
             &[0.6, 0.5, 0.42],
             Spread::Even,
-            "Evenly spread: 101 uses 60.0 % of a core, the median of the other 2 is 46.0 %, the lowest 42.0 %.",
+            "Evenly spread: worker 101 uses 60.0 % of a core, the median of the other 2 is 46.0 %, the lowest 42.0 %.",
         ),
-        (
-            &[0.6, 0.3],
-            Spread::Uneven,
-            "Unevenly spread: 101 uses 60.0 % of a core, the other one, 102, 30.0 %, the lowest 30.0 %.",
-        ),
+        (&[0.6, 0.3], Spread::Uneven, "Unevenly spread: worker 101 uses 60.0 % of a core, worker 102 30.0 %."),
     ];
     for (cores, spread, sentence) in cases {
         let heat = heat_of(cores);
@@ -56,8 +52,8 @@ fn the_thread_that_burns_in_one_worker_alone_is_named() {
     );
     assert_eq!(
         heat.sentence,
-        "One hot worker: 102 uses 90.0 % of a core, the median of the other 2 is 20.0 %. It spends 21.00 s of CPU more \
-         than the others in burn (app/jobs.py)."
+        "One hot worker: 102 uses 90.0 % of a core, the median of the other 2 is 20.0 %. It spends 21.00 CPU-seconds \
+         more than the others in burn (app/jobs.py)."
     );
 }
 
@@ -93,25 +89,25 @@ fn litellms_rule_is_one_cpu_and_four_gib_for_each_worker() {
         (
             two(),
             Size::Adequate,
-            "Adequate: 2 workers share 2 CPUs and 8.0 GiB of memory. LiteLLM asks for 1 CPU and 4 GiB per worker, here \
+            "Adequate: 2 workers share 2 CPUs and 8 GiB of memory. LiteLLM asks for 1 CPU and 4 GiB per worker, here \
              2 CPUs and 8 GiB.",
         ),
         (
             two().print(|print| print.cgroup.cpu_quota_cores = Some(1.9)),
             Size::Undersized,
-            "Undersized: 2 workers share a CPU limit of 1.9 cores and 8.0 GiB of memory. LiteLLM asks for 1 CPU and 4 \
+            "Undersized: 2 workers share a CPU limit of 1.9 cores and 8 GiB of memory. LiteLLM asks for 1 CPU and 4 \
              GiB per worker, here 2 CPUs and 8 GiB.",
         ),
         (
             two().print(|print| print.cgroup.memory_limit_bytes = Some(7 << 30)),
             Size::Undersized,
-            "Undersized: 2 workers share 2 CPUs and 7.0 GiB of memory. LiteLLM asks for 1 CPU and 4 GiB per worker, \
+            "Undersized: 2 workers share 2 CPUs and 7 GiB of memory. LiteLLM asks for 1 CPU and 4 GiB per worker, \
              here 2 CPUs and 8 GiB.",
         ),
         (
             Scene::of(&[0.4]).print(|print| print.cgroup.cpu_quota_cores = Some(8.0)),
             Size::Adequate,
-            "Adequate: 1 worker has 2 CPUs and 8.0 GiB of memory. LiteLLM asks for 1 CPU and 4 GiB per worker.",
+            "Adequate: 1 worker has 2 CPUs and 8 GiB of memory. LiteLLM asks for 1 CPU and 4 GiB per worker.",
         ),
         (
             Scene::of(&[0.4, 0.4]),
@@ -156,6 +152,8 @@ fn waiting_for_a_cpu_is_told_when_it_is_much() {
         sizing_of(scene)
     };
     assert!((waiting(0.4).wait_per_cpu_second.unwrap() - 0.8).abs() < 1e-6);
-    assert!(waiting(0.4).sentence.contains(" For each second of CPU their threads waited 0.800 s for one."));
+    assert!(
+        waiting(0.4).sentence.contains(" For each second that the workers' threads ran they waited 800 ms for a CPU.")
+    );
     assert!(!waiting(0.04).sentence.contains("waited"));
 }

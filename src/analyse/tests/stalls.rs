@@ -49,8 +49,8 @@ fn a_late_answer_is_a_stall_of_the_busiest_main_thread() {
     );
     assert_eq!(
         stall.sentence,
-        "/health/liveliness, asked at 2026-11-24T10:00:02.000000Z, answered after 1.50 s; the main thread of worker 102 \
-         ran for 1.45 s and waited for a CPU for 0.00 s meanwhile, mostly in Burn.scrub (app/custom_callbacks.py)."
+        "/health/liveliness, asked at 10:00:02 UTC, was answered after 1.50 s; meanwhile the main thread of worker 102 ran \
+         for 1.45 s, mostly in Burn.scrub (app/custom_callbacks.py)."
     );
 }
 
@@ -61,8 +61,8 @@ fn no_answer_in_time_is_a_stall_of_at_least_the_deadline() {
     assert_eq!((stall.seconds, stall.pid, stall.measured_by), (5.0, None, MeasuredBy::Liveliness));
     assert_eq!(
         stall.sentence,
-        "/health/liveliness, asked at 2026-11-24T10:00:02.000000Z, gave no answer within 5.00 s; no worker's main thread \
-         ran or waited for a CPU for a tenth of that, so that it waited for something else."
+        "/health/liveliness, asked at 10:00:02 UTC, was not answered within 5.00 s; no worker's main thread ran or waited for \
+         a CPU for a tenth of that, so that it waited for something else."
     );
     let last = asked(Scene::empty(), &[(1_000_000, Some(0.01)), (25_000_000, None)]);
     assert_eq!(stall_of(last).map(|stall| stall.from_us), Some(25_000_000), "the capture ended with the deadline");
@@ -108,7 +108,7 @@ fn without_answers_a_main_thread_that_stays_below_one_function_is_a_stall() {
     assert_eq!(
         stall.sentence,
         "By its stacks, the main thread of worker 101 stayed below Burn.scrub (app/custom_callbacks.py) for 1.00 s from \
-         2026-11-24T10:00:04.000000Z on, running or waiting for a CPU for at least 80 % of each sample."
+         10:00:04 UTC on, running or waiting for a CPU for at least 80 % of each sample."
     );
 }
 
@@ -137,5 +137,40 @@ fn a_main_thread_that_waits_for_a_cpu_holds_its_loop_up_too() {
     }
     let stall = stall_of(scene).unwrap();
     assert_eq!(stall.pid, Some(101));
-    assert!(stall.sentence.contains("ran for 0.05 s and waited for a CPU for 0.90 s meanwhile"), "{}", stall.sentence);
+    assert!(stall.sentence.contains(" ran for 50.0 ms and waited for a CPU for 900 ms, "), "{}", stall.sentence);
+}
+
+#[test]
+fn the_stack_of_a_stall_is_what_at_least_half_of_it_has_in_common() {
+    let mut scene = asked(Scene::empty(), &[(2_000_000, Some(1.0))]);
+    let deeper = |function| [SCRUB, &[("/app/custom_callbacks.py", function)]].concat();
+    for (index, function) in ["a", "b", "c", "d"].into_iter().enumerate() {
+        let from_us = 2_000_000 + index as u64 * 150_000;
+        scene.busy(101, "MainThread", &deeper(function), (from_us, from_us + 150_000), 1.0);
+    }
+    // No stack is as frequent as this one, and yet it is less than half.
+    scene.busy(101, "MainThread", LOOP, (2_600_000, 3_000_000), 1.0);
+    let stall = stall_of(scene).unwrap();
+    assert_eq!(stall.stack.last().map(String::as_str), Some("Burn.scrub (app/custom_callbacks.py)"));
+
+    let mut spread = asked(Scene::empty(), &[(2_000_000, Some(1.0))]);
+    for (index, function) in ["a", "b", "c", "d"].into_iter().enumerate() {
+        let from_us = 2_000_000 + index as u64 * 250_000;
+        spread.busy(101, "MainThread", &[("/app/jobs.py", function)], (from_us, from_us + 250_000), 1.0);
+    }
+    let stall = stall_of(spread).unwrap();
+    assert_eq!(stall.stack, Vec::<String>::new());
+    assert!(stall.sentence.ends_with("ran for 1.00 s, not mostly in any function."), "{}", stall.sentence);
+}
+
+#[test]
+fn a_stall_before_the_stacks_were_sampled_has_no_known_reason() {
+    let mut scene = asked(Scene::empty(), &[(2_000_000, Some(1.0))]);
+    scene.facts.evidence.slices[0].from_us = 2_900_000;
+    let stall = stall_of(scene).unwrap();
+    assert_eq!(
+        stall.sentence,
+        "/health/liveliness, asked at 10:00:02 UTC, was answered after 1.00 s; the stacks were not sampled then, so that \
+         the reason is not known."
+    );
 }

@@ -4,7 +4,7 @@ use crate::analyse::facts::Facts;
 use crate::analyse::verdict::Verdict;
 use crate::render::charts::picture::{Key, Layer, Panel, Picture, Reach, Span, Stroke, colour};
 use crate::render::charts::scale::Unit;
-use crate::render::charts::scene::{MOST_STEPS, Scene, counted, why};
+use crate::render::charts::scene::{MOST_STEPS, Scene, before_name, counted, why};
 use crate::render::charts::steps::{Of, Step, rates, ratios, thinned, within};
 use crate::render::charts::workers::{Told, stack};
 use crate::series::{Table, column, table};
@@ -32,8 +32,11 @@ pub fn picture(facts: &Facts, verdict: &Verdict, scene: &Scene) -> Picture {
         let key = Key { name: "quota".to_owned(), colour: colour::VERMILION, figure };
         layers.push(Layer::Level(key, quota, Reach::IfNear));
     }
-    if let Some(cores) = verdict.loads.before.as_ref().and_then(|before| before.load.cores) {
-        let key = Key { name: "before".to_owned(), colour: colour::PURPLE, figure: Some(Unit::Cores.figure(cores)) };
+    if let Some(before) = &verdict.loads.before
+        && let Some(cores) = before.load.cores
+    {
+        let name = before_name(before.source).to_owned();
+        let key = Key { name, colour: colour::PURPLE, figure: Some(Unit::Cores.figure(cores)) };
         layers.push(Layer::Before(key, cores));
     }
     if let Some(strip) = throttling(facts, scene) {

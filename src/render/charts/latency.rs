@@ -5,19 +5,19 @@ use crate::analyse::verdict::Verdict;
 use crate::redact::Clean;
 use crate::render::charts::picture::{Key, Layer, Panel, Picture, Span, Stroke, colour};
 use crate::render::charts::scale::Unit;
-use crate::render::charts::scene::{MOST_STEPS, Scene, why};
-use crate::render::charts::steps::{Of, Step, readings, thinned, within};
-use crate::series::{column, table};
+use crate::render::charts::scene::{MOST_STEPS, Scene, before_name, why};
+use crate::render::charts::steps::{Of, Step, onward, thinned, within};
+use crate::series::{Table, column, table};
 use crate::traffic::{Latency, Source, Tally, Window};
 
 /// The chart.
 pub fn picture(facts: &Facts, verdict: &Verdict, scene: &Scene) -> Picture {
     let during = &verdict.loads.during;
-    let mut layers = Vec::new();
+    let mut layers = behind(verdict);
     let mut notes = Vec::new();
     let probes = facts.series.table(table::LIVELINESS);
     if let Some(table) = probes {
-        let answered = readings(table, column::LATENCY_S);
+        let answered = answers(table);
         let figure = within(&answered, scene.told_us(), Of::Max).map(|value| Unit::Seconds.figure(value));
         let key = Key { name: "liveliness, worst".to_owned(), colour: colour::GREEN, figure };
         layers.push(Layer::Line(key, thinned(answered, MOST_STEPS, Of::Max), Stroke::Strong));
@@ -25,8 +25,13 @@ pub fn picture(facts: &Facts, verdict: &Verdict, scene: &Scene) -> Picture {
     let tallies = source(facts).map(|source| of_source(facts, source)).unwrap_or_default();
     let steps = [quantiles(&tallies, 0.5), quantiles(&tallies, 0.99)];
     if steps.iter().all(Vec::is_empty) {
-        let otherwise = "LiteLLM's latency histograms could not be read twice.";
-        let reason = why(facts, &["latenc", "metrics", "traffic"], otherwise);
+        let is_idle = during.counted_by.is_some_and(Source::counts_requests) && during.requests == Some(0.0);
+        let reason = if is_idle {
+            "no request came.".to_owned()
+        } else {
+            let otherwise = "LiteLLM's latency histograms could not be read twice.";
+            why(facts, &["latenc", "metrics", "traffic"], otherwise)
+        };
         notes.push(format!("No P50 and P99 of requests: {reason}"));
     }
     let names = [
@@ -38,10 +43,6 @@ pub fn picture(facts: &Facts, verdict: &Verdict, scene: &Scene) -> Picture {
             figure.or_else(|| within(&steps, scene.told_us(), Of::Mean)).map(|value| Unit::Seconds.figure(value));
         let key = Key { name: name.to_owned(), colour, figure };
         layers.push(Layer::Line(key, thinned(steps, MOST_STEPS, Of::Max), Stroke::Strong));
-    }
-    if let Some(p50) = verdict.loads.before.as_ref().and_then(|before| before.load.p50_seconds) {
-        let figure = Some(Unit::Seconds.figure(p50));
-        layers.push(Layer::Before(Key { name: "P50 before".to_owned(), colour: colour::PURPLE, figure }, p50));
     }
     if let Some(table) = probes {
         let failed: Vec<u64> =
@@ -57,6 +58,34 @@ pub fn picture(facts: &Facts, verdict: &Verdict, scene: &Scene) -> Picture {
     let panel = Panel { heading: String::new(), unit: Unit::Seconds, height: 1.0, span: Span::Decades, layers };
     let title = "Latency of requests and of /health/liveliness".to_owned();
     Picture { title, figures: "while sampled", panels: vec![panel], notes }
+}
+
+/// What lies below the lines: the longest stall, and the level of before.
+fn behind(verdict: &Verdict) -> Vec<Layer> {
+    let mut layers = Vec::new();
+    if let Some(stall) = &verdict.stall {
+        let figure = Some(Unit::Seconds.figure(stall.seconds));
+        let key = Key { name: "longest stall".to_owned(), colour: colour::WINE, figure };
+        let to_us = stall.from_us.saturating_add((stall.seconds * 1e6) as u64);
+        layers.push(Layer::Stretch(key, (stall.from_us, to_us)));
+    }
+    if let Some(before) = &verdict.loads.before
+        && let Some(p50) = before.load.p50_seconds
+    {
+        let figure = Some(Unit::Seconds.figure(p50));
+        let name = format!("P50, {}", before_name(before.source));
+        layers.push(Layer::Before(Key { name, colour: colour::PURPLE, figure }, p50));
+    }
+    layers
+}
+
+/// Answers from the question on until the next one, which may be as long in coming as the answer itself.
+fn answers(table: &Table) -> Vec<Step> {
+    let mut steps = onward(table, column::LATENCY_S);
+    for step in &mut steps {
+        step.to_us = step.to_us.max(step.from_us.saturating_add((step.value * 1e6) as u64));
+    }
+    steps
 }
 
 /// The best source that tells latencies.

@@ -20,6 +20,12 @@ const BOTTOM: f64 = 314.0;
 /// Between panels: room for the heading of the lower one.
 const BETWEEN: f64 = 30.0;
 const STRIP_HEIGHT: f64 = 8.0;
+/// Of a note in the legend.
+const MOST_NOTE_LINES: usize = 9;
+/// However short it was, it is to be seen.
+const THINNEST_STRETCH: f64 = 2.0;
+/// What lies upon it is to be seen as well.
+const STRETCH_OPACITY: &str = "0.3";
 /// The legend's column.
 const LEGEND_LEFT: f64 = 600.0;
 const LEGEND_RIGHT: f64 = 790.0;
@@ -50,7 +56,7 @@ pub fn draw(picture: &Picture, scene: &Scene) -> String {
     let heights: f64 = panels.iter().map(|panel| panel.height).sum();
     let room = BOTTOM - TOP - BETWEEN * (panels.len() - 1) as f64;
     let mut top = TOP;
-    let mut legend = Legend { svg: Svg::part(), y: TOP - 8.0 };
+    let mut legend = Legend { svg: Svg::part(), y: TOP - 8.0, is_beyond: false };
     legend.heading(picture.figures);
     for panel in panels {
         let bottom = top + room * panel.height / heights;
@@ -74,11 +80,12 @@ fn rank(layer: &Layer) -> u8 {
     match layer {
         Layer::Line(_, _, Stroke::Strong) => 0,
         Layer::Band(..) => 1,
-        Layer::Crosses(..) => 2,
-        Layer::Before(..) => 3,
-        Layer::Level(..) => 4,
-        Layer::Strip(..) => 5,
-        Layer::Line(_, _, Stroke::Thin) => 6,
+        Layer::Stretch(..) => 2,
+        Layer::Crosses(..) => 3,
+        Layer::Before(..) => 4,
+        Layer::Level(..) => 5,
+        Layer::Strip(..) => 6,
+        Layer::Line(_, _, Stroke::Thin) => 7,
     }
 }
 
@@ -203,6 +210,8 @@ impl Paper<'_> {
             }
             Layer::Before(_, value) => {
                 let y = field.y(*value);
+                // Bands of any colour may lie below.
+                svg.line((LEFT, y), (RIGHT, y), "stroke=\"#fff\" stroke-width=\"4\" stroke-opacity=\"0.8\"");
                 let look = format!("stroke=\"{colour}\" stroke-width=\"1.6\" stroke-dasharray=\"7 5\"");
                 svg.line((LEFT, y), (RIGHT, y), &look);
             }
@@ -214,6 +223,12 @@ impl Paper<'_> {
                     let _ = write!(path, "M{x} {y}l8 8m0 -8l-8 8");
                 }
                 svg.path(&path, &format!("fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\""));
+            }
+            Layer::Stretch(_, (from_us, to_us)) => {
+                let left = self.x(*from_us);
+                let long = (self.x(*to_us) - left).max(THINNEST_STRETCH);
+                let place = (left, field.top, long, field.bottom - field.top);
+                svg.rect(place, &format!("fill=\"{colour}\" fill-opacity=\"{STRETCH_OPACITY}\""));
             }
             Layer::Strip(_, shares) => {
                 for Step { from_us, to_us, value } in shares {
@@ -234,7 +249,8 @@ impl Paper<'_> {
     fn steps(&self, steps: &[Step], field: &Field) -> String {
         let mut path = String::new();
         let mut end_us = None;
-        for step in steps {
+        // A reading stands for the time before it, and the first one's is outside.
+        for step in steps.iter().filter(|step| step.to_us > self.scene.range_us.0) {
             let (left, right, y) = (num(self.x(step.from_us)), num(self.x(step.to_us)), num(field.y(step.value)));
             let _ = if end_us == Some(step.from_us) {
                 write!(path, "V{y}H{right}")
@@ -295,6 +311,8 @@ fn name_of_level(svg: &mut Svg, layer: &Layer, field: &Field) {
 struct Legend {
     svg: Svg,
     y: f64,
+    /// Whether something stands in it alone, since it is beyond the scale.
+    is_beyond: bool,
 }
 
 impl Legend {
@@ -307,7 +325,10 @@ impl Legend {
         let key = layer.key();
         let figure = match &key.figure {
             Some(figure) if is_drawn => figure.clone(),
-            Some(figure) => format!("↑ {figure}"),
+            Some(figure) => {
+                self.is_beyond = true;
+                format!("↑ {figure}")
+            }
             None => "–".to_owned(),
         };
         self.swatch(layer);
@@ -324,6 +345,10 @@ impl Legend {
         let line = |look: &str| format!("stroke=\"{colour}\" {look}");
         match layer {
             Layer::Band(..) => self.svg.rect((left + 2.0, middle - 6.0, 12.0, 12.0), &format!("fill=\"{colour}\"")),
+            Layer::Stretch(..) => {
+                let look = format!("fill=\"{colour}\" fill-opacity=\"{STRETCH_OPACITY}\"");
+                self.svg.rect((left + 2.0, middle - 6.0, 12.0, 12.0), &look);
+            }
             Layer::Strip(..) => self.svg.rect((left, middle - 3.0, 15.0, 6.0), &format!("fill=\"{colour}\"")),
             Layer::Line(_, _, Stroke::Strong) | Layer::Level(..) => {
                 self.svg.line((left, middle), (right, middle), &line("stroke-width=\"2\""));
@@ -343,10 +368,14 @@ impl Legend {
 
     /// In what is left of the column.
     fn notes(&mut self, notes: &[String]) {
+        if self.is_beyond {
+            self.svg.text((LEGEND_RIGHT, self.y), "↑ above the scale", style(SMALL, PALE, Anchor::End));
+            self.y += LEGEND_LINE;
+        }
         for note in notes {
             self.y += 6.0;
             let room = ((BOTTOM + 24.0 - self.y) / 15.0).max(0.0) as usize;
-            for line in wrapped(note, SMALL, LEGEND_RIGHT - LEGEND_LEFT, room.min(6)) {
+            for line in wrapped(note, SMALL, LEGEND_RIGHT - LEGEND_LEFT, room.min(MOST_NOTE_LINES)) {
                 self.svg.text((LEGEND_LEFT, self.y), &line, style(SMALL, colour::PURPLE, Anchor::Start));
                 self.y += 15.0;
             }

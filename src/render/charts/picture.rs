@@ -17,10 +17,12 @@ pub mod colour {
     pub const ORANGE: &str = "#e69f00";
     /// The third.
     pub const GREEN: &str = "#009e73";
+    /// What stood still; Tol's wine.
+    pub const WINE: &str = "#882255";
     /// What was before.
     pub const PURPLE: &str = "#7b3294";
-    /// One for each worker that is shown by itself. Vermilion is kept for limits, and wine is Tol's.
-    pub const WORKERS: [&str; 7] = [BLUE, ORANGE, GREEN, "#cc79a7", "#56b4e9", "#f0e442", "#882255"];
+    /// One for each worker that is shown by itself. Vermilion is kept for limits.
+    pub const WORKERS: [&str; 7] = [BLUE, ORANGE, GREEN, "#cc79a7", "#56b4e9", "#f0e442", WINE];
     /// All other workers together.
     pub const OTHERS: &str = "#bbbbbb";
 }
@@ -104,6 +106,8 @@ pub enum Layer {
     Before(Key, f64),
     /// Crosses at the upper edge.
     Crosses(Key, Vec<u64>),
+    /// A stretch of time from the upper to the lower edge, from and to.
+    Stretch(Key, (u64, u64)),
     /// A strip below the axis that is the darker the larger the share, which is from 0 to 1.
     Strip(Key, Vec<Step>),
 }
@@ -126,6 +130,7 @@ impl Layer {
             | Self::Level(key, _, _)
             | Self::Before(key, _)
             | Self::Crosses(key, _)
+            | Self::Stretch(key, _)
             | Self::Strip(key, _) => key,
         }
     }
@@ -136,13 +141,13 @@ impl Layer {
             Self::Band(_, slabs) => slabs.is_empty(),
             Self::Line(_, steps, _) | Self::Strip(_, steps) => steps.is_empty(),
             Self::Crosses(_, moments) => moments.is_empty(),
-            Self::Level(..) | Self::Before(..) => false,
+            Self::Level(..) | Self::Before(..) | Self::Stretch(..) => false,
         }
     }
 
     /// Whether it shows what happened, and not what something is held against.
     pub fn is_data(&self) -> bool {
-        !matches!(self, Self::Level(..) | Self::Before(..) | Self::Strip(..)) && !self.is_empty()
+        !matches!(self, Self::Level(..) | Self::Before(..) | Self::Stretch(..) | Self::Strip(..)) && !self.is_empty()
     }
 
     /// Its figures.
@@ -151,7 +156,7 @@ impl Layer {
             Self::Band(_, slabs) => slabs.iter().map(|slab| slab.step.value).collect(),
             Self::Line(_, steps, _) => steps.iter().map(|step| step.value).collect(),
             Self::Level(_, value, _) | Self::Before(_, value) => vec![*value],
-            Self::Crosses(..) | Self::Strip(..) => Vec::new(),
+            Self::Crosses(..) | Self::Stretch(..) | Self::Strip(..) => Vec::new(),
         }
     }
 

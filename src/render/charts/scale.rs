@@ -59,7 +59,8 @@ fn three_digits(value: f64) -> String {
     match value.abs() {
         size if size >= 99.95 => format!("{value:.0}"),
         size if size >= 9.995 => format!("{value:.1}"),
-        size if size >= 0.0995 || size == 0.0 => format!("{value:.2}"),
+        size if size >= 0.9995 => format!("{value:.2}"),
+        0.0 => "0".to_owned(),
         _ => format!("{value:.3}"),
     }
 }
@@ -70,6 +71,10 @@ fn trimmed(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
+/// From so many decades on, ticks in between would stand too close.
+const MANY_DECADES: f64 = 2.9;
+/// The edges are by so much beyond the figures, so that no line lies upon them.
+const HEADROOM: f64 = 1.06;
 /// Spans of more than this many decades are drawn on a logarithmic scale.
 const LINEAR_DECADES: f64 = 2.0;
 
@@ -83,12 +88,12 @@ pub enum Scale {
         /// Between ticks.
         tick: f64,
     },
-    /// From one decade to another.
+    /// Each decade as high as the next.
     Logarithmic {
-        /// Exponent of ten at the lower edge.
-        bottom: i32,
-        /// Exponent of ten at the upper edge.
-        top: i32,
+        /// At the panel's lower edge, above nought.
+        bottom: f64,
+        /// At its upper edge.
+        top: f64,
     },
 }
 
@@ -96,13 +101,13 @@ impl Scale {
     /// A scale that reaches from nought to a figure, with about so many ticks.
     pub fn linear(unit: Unit, largest: f64, ticks: u32) -> Self {
         let largest = if largest > 0.0 { largest } else { 1.0 };
-        let raw = largest * 1.06 / f64::from(ticks.max(1));
+        let raw = largest * HEADROOM / f64::from(ticks.max(1));
         let tick = match unit {
             Unit::Bytes => 2.0_f64.powf(raw.max(1.0).log2().ceil()),
             Unit::Count => round_step(raw).max(1.0),
             Unit::Cores | Unit::PerSecond | Unit::Seconds => round_step(raw),
         };
-        let top = ((largest * 1.06 / tick * 2.0).ceil() / 2.0).max(1.0) * tick;
+        let top = ((largest * HEADROOM / tick * 2.0).ceil() / 2.0).max(1.0) * tick;
         Self::Linear { top, tick }
     }
 
@@ -111,8 +116,7 @@ impl Scale {
         let largest = values.clone().fold(0.0, f64::max);
         let smallest = values.filter(|value| *value > 0.0).fold(f64::INFINITY, f64::min);
         if smallest.is_finite() && (largest / smallest).log10() > LINEAR_DECADES {
-            let (bottom, top) = (smallest.log10().floor() as i32, largest.log10().ceil() as i32);
-            return Self::Logarithmic { bottom, top };
+            return Self::Logarithmic { bottom: round_below(smallest / HEADROOM), top: round_step(largest * HEADROOM) };
         }
         Self::linear(unit, largest, ticks)
     }
@@ -122,7 +126,7 @@ impl Scale {
         let share = match self {
             Self::Linear { top, .. } => value / top,
             Self::Logarithmic { bottom, top } => {
-                (value.max(f64::MIN_POSITIVE).log10() - f64::from(bottom)) / f64::from(top - bottom)
+                (value.max(f64::MIN_POSITIVE) / bottom).log10() / (top / bottom).log10()
             }
         };
         share.clamp(0.0, 1.0)
@@ -135,7 +139,13 @@ impl Scale {
                 let last = (top / tick * 1.000_001) as u32;
                 (0..=last).map(|n| f64::from(n) * tick).collect()
             }
-            Self::Logarithmic { bottom, top } => (bottom..=top).map(|exponent| 10_f64.powi(exponent)).collect(),
+            Self::Logarithmic { bottom, top } => {
+                let decades = bottom.log10().floor() as i32..=top.log10().ceil() as i32;
+                let is_short = (top / bottom).log10() < MANY_DECADES;
+                let steps: &[f64] = if is_short { &[1.0, 2.0, 5.0] } else { &[1.0] };
+                let ticks = decades.flat_map(|exponent| steps.iter().map(move |step| step * 10_f64.powi(exponent)));
+                ticks.filter(|tick| (bottom * 0.999_999..=top * 1.000_001).contains(tick)).collect()
+            }
         }
     }
 }
@@ -144,6 +154,13 @@ impl Scale {
 fn round_step(raw: f64) -> f64 {
     let decade = 10_f64.powf(raw.log10().floor());
     let step = [1.0, 2.0, 5.0].into_iter().find(|step| step * decade >= raw * 0.999_999).unwrap_or(10.0);
+    step * decade
+}
+
+/// The next of 1, 2, 5, 10 … that is not larger.
+fn round_below(raw: f64) -> f64 {
+    let decade = 10_f64.powf(raw.log10().floor());
+    let step = [5.0, 2.0].into_iter().find(|step| step * decade <= raw * 1.000_001).unwrap_or(1.0);
     step * decade
 }
 
@@ -188,7 +205,17 @@ mod tests {
     #[test]
     fn more_than_two_decades_are_logarithmic() {
         let spanning = |values: &[f64]| Scale::spanning(Unit::Seconds, values.iter().copied(), 4);
-        assert_eq!(spanning(&[0.002, 3.0]), Scale::Logarithmic { bottom: -3, top: 1 });
+        let near = |value: f64, expected: f64| assert!((value / expected - 1.0).abs() < 1e-9, "{value} {expected}");
+        for (values, edges, ticks) in
+            [([0.003, 0.984], (0.002, 2.0), 3), ([0.03, 3.9], (0.02, 5.0), 8), ([0.001, 1.0], (0.0005, 2.0), 4)]
+        {
+            let scale = spanning(&values);
+            let Scale::Logarithmic { bottom, top } = scale else { panic!("{scale:?}") };
+            near(bottom, edges.0);
+            near(top, edges.1);
+            assert_eq!(scale.ticks().len(), ticks, "{scale:?}");
+            assert!(scale.share(values[0]) > 0.0 && scale.share(values[1]) < 1.0, "no line lies on an edge");
+        }
         assert!(matches!(spanning(&[0.2, 3.0]), Scale::Linear { .. }));
         assert!(matches!(spanning(&[0.0]), Scale::Linear { .. }));
     }
@@ -201,7 +228,8 @@ mod tests {
             (Unit::Bytes, 1.5 * GIB, "1.50 GiB"),
             (Unit::Bytes, 700.0 * MIB, "700 MiB"),
             (Unit::Cores, 0.004, "0.004"),
-            (Unit::PerSecond, 0.0, "0.00"),
+            (Unit::Cores, 0.2342, "0.234"),
+            (Unit::PerSecond, 0.0, "0"),
         ];
         for (unit, value, figure) in cases {
             assert_eq!(unit.figure(value), figure);

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::analyse::facts::Facts;
+use crate::analyse::load::BeforeSource;
 use crate::render::charts::svg::fitted;
 
 /// Steps for which there is room in a chart.
@@ -62,17 +63,27 @@ fn caption(facts: &Facts, epoch: Timestamp, sampled_us: Option<(u64, u64)>) -> S
     parts.join("  ·  ")
 }
 
+/// What stands for "before", as a chart's label.
+pub fn before_name(source: BeforeSource) -> &'static str {
+    match source {
+        BeforeSource::Recorder => "just before",
+        BeforeSource::Baseline => "baseline",
+        BeforeSource::Lifetime => "until now",
+    }
+}
+
 /// `4 workers`.
 pub fn counted(count: usize) -> String {
     if count == 1 { "1 worker".to_owned() } else { format!("{count} workers") }
 }
 
-/// Why there are no such figures, by the gaps of the capture that speak of one of these words; and what to do.
+/// Why there are no such figures, by the gaps of the capture that speak of one of these words; and what to do. Names are
+/// not set apart, as a drawing has but one font.
 pub fn why(facts: &Facts, words: &[&str], otherwise: &str) -> String {
     let speaks = |text: &str| {
         let text = text.to_lowercase();
         words.iter().any(|word| text.contains(word))
     };
     let gap = facts.manifest.gaps.iter().find(|gap| speaks(&gap.what));
-    gap.map_or_else(|| otherwise.to_owned(), |gap| format!("{}. To get it: {}.", gap.why, gap.cure))
+    gap.map_or_else(|| otherwise.to_owned(), |gap| format!("{}. To get it: {}.", gap.why, gap.cure).replace('`', ""))
 }

@@ -75,6 +75,21 @@ pub fn readings(table: &Table, column: &str) -> Vec<Step> {
     steps
 }
 
+/// A column of readings of what began with each row, and so stands for the time from there on: until the next row, but
+/// not for longer than rows usually are apart.
+pub fn onward(table: &Table, column: &str) -> Vec<Step> {
+    let reach_us = LONGEST_REACH * usual_distance_us(table.rows.iter().map(|row| row.at_us));
+    let next = |at_us: u64| table.rows.get(table.rows.partition_point(|row| row.at_us <= at_us)).map(|row| row.at_us);
+    table
+        .column(column)
+        .map(|(from_us, value)| {
+            let end_us = from_us.saturating_add(reach_us);
+            let to_us = next(from_us).unwrap_or(from_us.saturating_add(reach_us / LONGEST_REACH)).min(end_us);
+            Step { from_us, to_us, value }
+        })
+        .collect()
+}
+
 /// The median distance between neighbours; 0 where there are none.
 fn usual_distance_us(times: impl Iterator<Item = u64>) -> u64 {
     let mut times: Vec<u64> = times.collect();
@@ -186,6 +201,13 @@ mod tests {
         let readings =
             readings(&table(&[(10, Some(1.0)), (11, Some(2.0)), (12, None), (13, Some(3.0)), (30, Some(4.0))]), "a");
         assert_eq!(readings, [step(8, 10, 1.0), step(10, 11, 2.0), step(11, 13, 3.0), step(28, 30, 4.0)]);
+    }
+
+    #[test]
+    fn what_begins_with_a_row_stands_from_there_on() {
+        let onward =
+            onward(&table(&[(10, Some(1.0)), (11, Some(2.0)), (12, None), (13, Some(3.0)), (30, Some(4.0))]), "a");
+        assert_eq!(onward, [step(10, 11, 1.0), step(11, 12, 2.0), step(13, 15, 3.0), step(30, 31, 4.0)]);
     }
 
     #[test]

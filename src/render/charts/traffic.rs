@@ -4,7 +4,7 @@ use crate::analyse::facts::Facts;
 use crate::analyse::verdict::Verdict;
 use crate::render::charts::picture::{Key, Layer, Panel, Picture, Slab, Span, Stroke, colour};
 use crate::render::charts::scale::Unit;
-use crate::render::charts::scene::{MOST_STEPS, Scene, why};
+use crate::render::charts::scene::{MOST_STEPS, Scene, before_name, why};
 use crate::render::charts::steps::{Of, Step, rates, readings, thinned, within};
 use crate::series::{Table, column, table};
 use crate::traffic::Source;
@@ -67,7 +67,7 @@ fn arrivals(all: &[Step], failed: &[Step], verdict: &Verdict, (source, scene): (
     let mut layers = vec![
         Layer::Band(Key { name: name.to_owned(), colour: "#56b4e9", figure: figure(all) }, filled(all)),
         Layer::Band(
-            Key { name: "failed (status ≥ 400)".to_owned(), colour: colour::VERMILION, figure: figure(failed) },
+            Key { name: "failed (≥ 400)".to_owned(), colour: colour::VERMILION, figure: figure(failed) },
             filled(failed),
         ),
     ];
@@ -77,7 +77,8 @@ fn arrivals(all: &[Step], failed: &[Step], verdict: &Verdict, (source, scene): (
         && let Some(rps) = before.load.rps
     {
         let figure = Some(format!("{}/s", Unit::PerSecond.figure(rps)));
-        layers.push(Layer::Before(Key { name: "before".to_owned(), colour: colour::PURPLE, figure }, rps));
+        let name = before_name(before.source).to_owned();
+        layers.push(Layer::Before(Key { name, colour: colour::PURPLE, figure }, rps));
     }
     Panel {
         heading: Unit::PerSecond.heading().to_owned(),

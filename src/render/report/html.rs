@@ -1,6 +1,7 @@
 //! HTML in the making: markup is what stands in this program, everything else is text.
 
 use crate::render::escape::escaped;
+use crate::render::prose::{Part, parts};
 
 /// A page in the making.
 #[derive(Debug, Default)]
@@ -19,9 +20,25 @@ impl Html {
         self
     }
 
+    /// A sentence of ours, its names set as code.
+    pub fn prose(&mut self, sentence: &str) -> &mut Self {
+        for part in parts(sentence) {
+            match part {
+                Part::Words(words) => self.text(words),
+                Part::Name(name) => self.own("<code>").text(name).own("</code>"),
+            };
+        }
+        self
+    }
+
     /// A cell of a table with text.
     pub fn cell(&mut self, text: &str) -> &mut Self {
         self.own("<td>").text(text).own("</td>")
+    }
+
+    /// A cell of a table with a sentence of ours.
+    pub fn prose_cell(&mut self, sentence: &str) -> &mut Self {
+        self.own("<td>").prose(sentence).own("</td>")
     }
 
     /// A cell of a table with a figure.
@@ -53,7 +70,7 @@ impl Html {
         }
         self.own("<ul>");
         for sentence in sentences {
-            self.own("<li>").text(sentence).own("</li>");
+            self.own("<li>").prose(sentence).own("</li>");
         }
         self.own("</ul>")
     }

@@ -5,18 +5,23 @@
 
 mod html;
 mod policy;
+mod sentences;
 mod tables;
 
 use std::fmt::Write as _;
 
 use crate::analyse::facts::Facts;
 use crate::analyse::verdict::Verdict;
-use crate::bundle::manifest::{Manifest, Status};
+use crate::bundle::manifest::Status;
 use crate::render::charts::Chart;
+use crate::render::figures::{counted, utc};
 use crate::render::report::html::Html;
 use crate::render::report::policy::{embedded, policy};
-use crate::render::report::tables::{changes, files, functions, gaps, growth, owners, percent};
+use crate::render::report::sentences::sentences;
+use crate::render::report::tables::{changes, functions, gaps, growth, owners};
 
+/// The flamegraph that is held against a baseline.
+const DIFFERENCE: &str = "spike-minus-baseline";
 const SCRIPT: &str = include_str!("page.js");
 const STYLE: &str = include_str!("page.css");
 
@@ -31,7 +36,7 @@ pub struct Pictures<'a> {
     pub ticket: Option<&'a str>,
 }
 
-/// The page. Files are listed as far as the manifest lists them.
+/// The page.
 pub fn page(facts: &Facts, verdict: &Verdict, pictures: &Pictures<'_>) -> String {
     let flamegraphs: Vec<(&str, String)> =
         pictures.flamegraphs.iter().map(|(name, svg)| (name.as_str(), embedded(svg))).collect();
@@ -52,7 +57,6 @@ pub fn page(facts: &Facts, verdict: &Verdict, pictures: &Pictures<'_>) -> String
     changes(&mut html, verdict);
     ticket(&mut html, pictures.ticket);
     gaps(&mut html, &facts.manifest);
-    files(&mut html, &facts.manifest);
     html.own("<script>").own(SCRIPT).own("</script>\n</body>\n</html>\n");
     html.done()
 }
@@ -63,76 +67,20 @@ fn head(html: &mut Html, facts: &Facts, verdict: &Verdict) {
     if let Some(host) = facts.fingerprint.as_ref().and_then(|print| print.host.hostname.as_ref()) {
         html.own(" on ").text(host.as_str());
     }
-    let count = verdict.workers.len();
-    let workers = if count == 1 { "1 worker".to_owned() } else { format!("{count} workers") };
     let status = match (manifest.status, &manifest.interrupted_by) {
         (_, Some(signal)) => format!("interrupted by {signal}"),
         (Status::Complete, None) => "complete".to_owned(),
         (Status::Partial | Status::Running, None) => "partial: see what is missing".to_owned(),
     };
     html.own("</h1>\n<p class=\"pale\">").text(&format!(
-        "{workers}, {:.1} s sampled, capture began {}, {status}; {} {}",
-        verdict.cpu.wall_seconds, manifest.started_utc, manifest.tool.name, manifest.tool.version,
+        "{}, {:.1} s sampled, from {} on; {status}; by {} {}",
+        counted(verdict.workers.len(), "worker"),
+        verdict.cpu.wall_seconds,
+        utc(facts.epoch()),
+        manifest.tool.name,
+        manifest.tool.version,
     ));
     html.own("</p>\n</header>\n");
-}
-
-/// The verdicts, each in a sentence.
-fn sentences(html: &mut Html, manifest: &Manifest, verdict: &Verdict) {
-    html.own("<dl>\n");
-    let cpu = &verdict.cpu;
-    let workers: Vec<String> = verdict
-        .workers
-        .iter()
-        .map(|worker| format!("worker {} {} of a core", worker.pid, percent(worker.core_percent)))
-        .collect();
-    html.own("<dt>CPU</dt><dd>").text(&format!(
-        "{:.2} CPU-s in {:.1} s: {:.2} cores busy on average. {}",
-        cpu.sampled_seconds,
-        cpu.wall_seconds,
-        cpu.cores,
-        workers.join(", "),
-    ));
-    html.own("</dd>\n");
-    if let Some(class) = &verdict.classification {
-        html.own("<dt>Class</dt><dd><strong>").text(class.class.words()).own("</strong>. ").text(&class.sentence);
-        if !class.contradictions.is_empty() {
-            html.own("<p class=\"pale\">What speaks against it:</p>").list(&class.contradictions);
-        }
-        if !class.to_add.is_empty() {
-            html.own("<p class=\"pale\">What would make it more certain:</p>").list(&class.to_add);
-        }
-        html.own("</dd>\n");
-    }
-    let told = [
-        ("<dt>Sizing</dt><dd>", verdict.sizing.as_ref().map(|sizing| &sizing.sentence)),
-        ("<dt>Workers</dt><dd>", verdict.heat.as_ref().map(|heat| &heat.sentence)),
-        ("<dt>Event loop</dt><dd>", verdict.stall.as_ref().map(|stall| &stall.sentence)),
-    ];
-    for (term, sentence) in told {
-        if let Some(sentence) = sentence {
-            html.own(term).text(sentence).own("</dd>\n");
-        }
-    }
-    let quality = &verdict.quality;
-    html.own("<dt>Quality</dt><dd>").text(&format!(
-        "{}: {} samples, {} lost ({}), {:.1} Hz reached",
-        quality.grade.word(),
-        quality.samples,
-        quality.errors,
-        percent(quality.errors_percent),
-        quality.achieved_hz,
-    ));
-    html.list(&quality.reasons).own("</dd>\n");
-    if let Some(cost) = &manifest.overhead {
-        html.own("<dt>Cost</dt><dd>").text(&format!(
-            "the capture took {} of a core for each worker, and {} of a core for itself",
-            percent(cost.samplers_core_percent_per_worker),
-            percent(cost.own_core_percent),
-        ));
-        html.own("</dd>\n");
-    }
-    html.own("</dl>\n");
 }
 
 fn charts(html: &mut Html, charts: &[Chart]) {
@@ -160,13 +108,20 @@ fn flames(html: &mut Html, flamegraphs: &[(&str, String)]) {
 }
 
 fn flame(html: &mut Html, svg: &str, name: &str) {
-    html.own("<iframe sandbox=\"allow-scripts\" title=\"flamegraph ").text(name).own("\" height=\"");
-    html.text(&height_of(svg).to_string()).own("\" data-svg=\"").text(svg).own("\"></iframe>\n");
+    html.own("<div class=\"wide\"><iframe sandbox=\"allow-scripts\" title=\"flamegraph ")
+        .text(name)
+        .own("\" height=\"");
+    html.text(&height_of(svg).to_string()).own("\" data-svg=\"").text(svg).own("\"></iframe></div>\n");
 }
 
-/// `worker-41` as words.
+/// `worker-41` and `slice-002` as words.
 fn title_of(name: &str) -> String {
-    name.replacen('-', " ", 1)
+    match name.split_once('-') {
+        Some(("slice", number)) => format!("Slice {}", number.trim_start_matches('0')),
+        Some(("worker", pid)) => format!("Worker {pid}"),
+        _ if name == DIFFERENCE => "What grew against the baseline (red) and what shrank (blue)".to_owned(),
+        _ => name.to_owned(),
+    }
 }
 
 /// Pixels, with room for the frame's own edge; what inferno writes into the first element.
@@ -205,6 +160,19 @@ mod tests {
     #[test]
     fn an_address_holds_any_text() {
         assert_eq!(percent_encoded("<a b=\"#1\">\n100%é"), "%3Ca b=%22%231%22%3E%0A100%25%C3%A9");
+    }
+
+    #[test]
+    fn graphs_are_named_in_words() {
+        let names = ["worker-41", "worker-41-7", "slice-002", DIFFERENCE, "all"];
+        let words = [
+            "Worker 41",
+            "Worker 41-7",
+            "Slice 2",
+            "What grew against the baseline (red) and what shrank (blue)",
+            "all",
+        ];
+        assert_eq!(names.map(title_of), words);
     }
 
     #[test]

@@ -24,7 +24,12 @@ const OTHERWISE: [(&str, &str); 4] = [
     (".hide { display:none; }", ".hide, #search { display:none; }"),
     ("if (e.keyCode === 114 || (e.ctrlKey && e.keyCode === 70)) {", "if (false) {"),
 ];
-const BEGIN: &str = "\nwindow.addEventListener(\"load\", init);\n";
+/// Its frames have a width in pixels that only a window's resizing changes, and paper is narrower than a window.
+const BEGIN: &str = r#"
+window.addEventListener("load", init);
+window.addEventListener("beforeprint", () => { svg.setAttribute("width", "680"); dispatchEvent(new Event("resize")); });
+window.addEventListener("afterprint", () => { svg.removeAttribute("width"); dispatchEvent(new Event("resize")); });
+"#;
 
 /// A flamegraph as it may stand within the page.
 pub fn embedded(svg: &str) -> String {

@@ -1,32 +1,28 @@
 //! The page's tables. One that would be empty is left out, but for the gaps: that nothing is missing is said.
 
-use crate::analyse::changes::Area;
-use crate::analyse::compare::Per;
+use crate::analyse::owners::OwnerShare;
 use crate::analyse::verdict::Verdict;
 use crate::bundle::manifest::Manifest;
 use crate::collect::Weight;
+use crate::render::figures::percent;
+use crate::render::growth;
+use crate::render::owners::{LEAST_PERCENT, mechanisms};
 use crate::render::report::html::Html;
 
 /// Functions on the page; more are in `summary.json`, all in the profile.
 const FUNCTIONS_SHOWN: usize = 25;
 
-/// A share of a hundred.
-pub fn percent(value: f64) -> String {
-    format!("{value:.1} %")
-}
-
-/// Owners, each with the kinds of its work.
+/// Owners, each with the kinds of its work, as far as their shares can be seen.
 pub fn owners(html: &mut Html, verdict: &Verdict) {
-    if verdict.owners.is_empty() {
+    let owners: Vec<&OwnerShare> = verdict.owners.iter().filter(|owner| owner.percent >= LEAST_PERCENT).collect();
+    if owners.is_empty() {
         return;
     }
     html.own("<h2>By whose work</h2>\n");
-    html.table(&["#share", "#CPU-s", "owner", "by kind of work", "leading function"]);
-    for owner in &verdict.owners {
-        let kinds: Vec<String> =
-            owner.mechanisms.iter().map(|kind| format!("{} {}", kind.mechanism, percent(kind.percent))).collect();
-        html.own("<tr>").figure(&percent(owner.percent)).figure(&format!("{:.2}", owner.seconds));
-        html.cell(&owner.owner).cell(&kinds.join(", ")).own("<td class=\"name\"><code>");
+    html.table(&["whose work", "#share", "#CPU-seconds", "of which", "leading function"]);
+    for owner in owners {
+        html.own("<tr>").cell(&owner.owner).figure(&percent(owner.percent)).figure(&format!("{:.2}", owner.seconds));
+        html.cell(&mechanisms(owner).join(", ")).own("<td class=\"name\"><code>");
         html.text(owner.leader.as_deref().unwrap_or("–")).own("</code></td></tr>\n");
     }
     html.end_table();
@@ -40,34 +36,52 @@ pub fn functions(html: &mut Html, verdict: &Verdict) {
     html.own(
         "<h2>Functions</h2>\n<p class=\"pale\">Self: in the function's own code. Total: with all it called.</p>\n",
     );
-    html.table(&["#self", "#total", "#self CPU-s", "function", "file", "code"]);
+    html.table(&["function", "#self", "#total", "#self CPU-seconds", "file", "code"]);
     for function in verdict.functions.iter().take(FUNCTIONS_SHOWN) {
-        html.own("<tr>").figure(&percent(function.self_percent)).figure(&percent(function.total_percent));
-        html.figure(&format!("{:.2}", function.self_seconds)).own("<td class=\"name\"><code>").text(&function.name);
-        html.own("</code></td><td><code>").text(&function.file).own("</code></td>");
+        html.own("<tr><td class=\"name\"><code>").text(&function.name).own("</code></td>");
+        html.figure(&percent(function.self_percent)).figure(&percent(function.total_percent));
+        html.figure(&format!("{:.2}", function.self_seconds))
+            .own("<td><code>")
+            .text(&function.file)
+            .own("</code></td>");
         html.cell(function.kind.label()).own("</tr>\n");
     }
     html.end_table();
 }
 
-/// What grew against the baseline.
+/// What grew against the baseline, functions and owners.
 pub fn growth(html: &mut Html, verdict: &Verdict) {
     let Some(comparison) = verdict.comparison.as_ref() else { return };
-    let (unit, scale) = match comparison.per {
-        Per::Request => ("CPU-ms for each request", 1e3),
-        Per::Second => ("CPU-ms for each second", 1e3),
-    };
-    html.own("<h2>What grew against the baseline</h2>\n<p class=\"pale\">").text(unit).own("</p>\n");
-    html.table(&["#self before", "#self after", "#total before", "#total after", "function", "file"]);
-    for grown in comparison.functions.iter().take(FUNCTIONS_SHOWN) {
-        html.own("<tr>");
-        for value in [grown.self_before, grown.self_after, grown.total_before, grown.total_after] {
-            html.figure(&format!("{:.3}", value * scale));
+    html.own("<h2>What grew against the baseline</h2>\n<p class=\"pale\">").text(&format!(
+        "In CPU-milliseconds {}; {}.",
+        growth::per_words(comparison.per),
+        growth::LEFT_OUT
+    ));
+    html.own("</p>\n");
+    let functions = growth::changed(comparison, FUNCTIONS_SHOWN);
+    if functions.is_empty() {
+        html.own("<p>No function's own CPU changed as much.</p>\n");
+    } else {
+        html.table(&["function", "#grew by", "#self before", "#self after", "#total before", "#total after", "file"]);
+        for grown in functions {
+            html.own("<tr><td class=\"name\"><code>").text(&grown.name).own("</code></td>");
+            html.figure(&growth::signed(grown.self_after - grown.self_before));
+            for value in [grown.self_before, grown.self_after, grown.total_before, grown.total_after] {
+                html.figure(&growth::milliseconds(value));
+            }
+            html.own("<td><code>").text(&grown.file).own("</code></td></tr>\n");
         }
-        html.own("<td class=\"name\"><code>").text(&grown.name).own("</code></td><td><code>").text(&grown.file);
-        html.own("</code></td></tr>\n");
+        html.end_table();
     }
-    html.end_table();
+    let owners = growth::changed_owners(comparison, FUNCTIONS_SHOWN);
+    if !owners.is_empty() {
+        html.table(&["whose work", "#grew by", "#before", "#after"]);
+        for owner in owners {
+            html.own("<tr>").cell(&owner.owner).figure(&growth::signed(owner.after - owner.before));
+            html.figure(&growth::milliseconds(owner.before)).figure(&growth::milliseconds(owner.after)).own("</tr>\n");
+        }
+        html.end_table();
+    }
 }
 
 /// What was changed before the CPU rose.
@@ -77,23 +91,13 @@ pub fn changes(html: &mut Html, verdict: &Verdict) {
     }
     html.own("<h2>What was changed</h2>\n").table(&["kind", "what", "before", "after", "note"]);
     for change in &verdict.changes {
-        html.own("<tr>").cell(area(change.area)).own("<td class=\"name\"><code>").text(&change.what);
+        html.own("<tr>").cell(growth::area_words(change.area)).own("<td class=\"name\"><code>").text(&change.what);
         html.own("</code></td>").cell(change.before.as_deref().unwrap_or("–"));
-        html.cell(change.after.as_deref().unwrap_or("–")).cell(change.note.as_deref().unwrap_or("")).own("</tr>\n");
+        html.cell(change.after.as_deref().unwrap_or("–"))
+            .prose_cell(change.note.as_deref().unwrap_or(""))
+            .own("</tr>\n");
     }
     html.end_table();
-}
-
-fn area(area: Area) -> &'static str {
-    match area {
-        Area::LiteLlm => "LiteLLM",
-        Area::Config => "config",
-        Area::Environment => "environment",
-        Area::Package => "package",
-        Area::Workers => "workers",
-        Area::Limits => "limits",
-        Area::Host => "host",
-    }
 }
 
 /// What is missing, why, and how to get it.
@@ -109,21 +113,7 @@ pub fn gaps(html: &mut Html, manifest: &Manifest) {
             Weight::Partial => "<tr><td class=\"warn\">",
             Weight::Note => "<tr><td>",
         });
-        html.text(&gap.what).own("</td>").cell(&gap.why).cell(&gap.cure).own("</tr>\n");
+        html.prose(&gap.what).own("</td>").prose_cell(&gap.why).prose_cell(&gap.cure).own("</tr>\n");
     }
     html.end_table();
-}
-
-/// The other files of the bundle.
-pub fn files(html: &mut Html, manifest: &Manifest) {
-    if manifest.files.is_empty() {
-        return;
-    }
-    html.own("<h2>Files</h2>\n<details><summary>").text(&format!("{} files beside this page", manifest.files.len()));
-    html.own("</summary>\n").table(&["file", "#bytes", "SHA-256"]);
-    for file in &manifest.files {
-        html.own("<tr><td><code>").text(&file.name).own("</code></td>").figure(&file.bytes.to_string());
-        html.own("<td><code>").text(&file.sha256).own("</code></td></tr>\n");
-    }
-    html.end_table().own("</details>\n");
 }

@@ -1,11 +1,11 @@
 //! Section 1: the page's three options with the measured one ticked, and the figures behind it.
 
-use crate::analyse::classify::{Class, Classification, Confidence};
+use crate::analyse::classify::{Class, Classification};
 use crate::analyse::load::Load;
-use crate::analyse::{Facts, Verdict};
+use crate::analyse::{Facts, Verdict, words};
 use crate::render::figures::digits;
 use crate::render::loads;
-use crate::render::markdown::{Document, Table, code, text};
+use crate::render::markdown::{Document, Table, code, prose};
 
 /// The page's options, in its order.
 const OPTIONS: [Class; 3] = [Class::ScalesWithTraffic, Class::WithoutTraffic, Class::AfterUpgrade];
@@ -49,19 +49,14 @@ pub fn load_table(verdict: &Verdict) -> Table {
 
 fn measured(document: &mut Document, classification: &Classification) {
     let undetermined = classification.class == Class::Undetermined;
-    let sentence = text(&classification.sentence);
     document.block(if undetermined {
-        format!("**Undetermined.** None is ticked. {sentence}")
+        "**Undetermined**: none is ticked, as the figures do not decide it.".to_owned()
     } else {
-        format!("{sentence} Confidence: **{}**.", confidence_word(classification.confidence))
+        format!("Ticked is what the figures say, with **{}** confidence.", classification.confidence.word())
     });
     let mut points = Vec::new();
     if let Some(elasticity) = classification.elasticity {
-        points.push(format!(
-            "Elasticity {}: the relative change of CPU for each relative change of traffic (1: CPU follows traffic; 0: \
-             traffic does not matter).",
-            digits(elasticity),
-        ));
+        points.push(format!("Elasticity {} (1: CPU follows traffic; 0: traffic does not matter).", digits(elasticity)));
     }
     match (&classification.version_before, &classification.version_during) {
         (Some(before), Some(during)) if before == during => {
@@ -78,13 +73,16 @@ fn measured(document: &mut Document, classification: &Classification) {
         }
         (None, None) => points.push("LiteLLM's version is not known, neither before nor during.".to_owned()),
     }
-    let against = classification.contradictions.iter().map(|point| format!("Against it: {}", text(point)));
-    points.extend(against);
-    if classification.contradictions.is_empty() && !undetermined {
+    // What the reporter believes has a sentence of its own below the table.
+    let belief = classification.reporter.map(words::believed);
+    let against: Vec<&String> =
+        classification.contradictions.iter().filter(|point| Some(*point) != belief.as_ref()).collect();
+    points.extend(against.iter().map(|point| format!("Against it: {}", prose(point))));
+    if against.is_empty() && !undetermined {
         points.push("Nothing among the figures speaks against it.".to_owned());
     }
     let would = if undetermined { "Would decide it" } else { "Would make it more certain" };
-    points.extend(classification.to_add.iter().map(|point| format!("{would}: {}", text(point))));
+    points.extend(classification.to_add.iter().map(|point| format!("{would}: {}.", prose(point))));
     document.bullets(points);
 }
 
@@ -93,7 +91,7 @@ fn before_and_during(document: &mut Document, verdict: &Verdict) {
         Some(before) => {
             document.block(format!("*Before* is {}. *During* is this capture.", loads::before_words(before)));
             document.table(&load_table(verdict));
-            document.bullets(before.caveats.iter().map(|caveat| format!("To keep in mind: {}", text(caveat))));
+            document.bullets(before.caveats.iter().map(|caveat| format!("To keep in mind: {}.", prose(caveat))));
         }
         None => document.table(&load_table(verdict)),
     }
@@ -107,13 +105,5 @@ fn reporter(facts: &Facts, verdict: &Verdict) -> String {
             format!("The reporter's own class: {}. It is the measured one.", class.words())
         }
         Some(class) => format!("The reporter's own class: {}. It is **not** the measured one.", class.words()),
-    }
-}
-
-fn confidence_word(confidence: Confidence) -> &'static str {
-    match confidence {
-        Confidence::Low => "low",
-        Confidence::Medium => "medium",
-        Confidence::High => "high",
     }
 }

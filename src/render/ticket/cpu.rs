@@ -1,17 +1,15 @@
 //! Still section 1: how the proxy is sized, which workers are hot, what stalls, where the CPU went, and what grew.
 
 use crate::analyse::functions::Function;
-use crate::analyse::owners::OwnerShare;
-use crate::analyse::stall::{MeasuredBy, Stall};
+use crate::analyse::stall::Stall;
 use crate::analyse::{Facts, Verdict};
-use crate::render::figures::{bytes, cores, percent, span};
+use crate::render::figures::{cores, percent, span};
 use crate::render::growth;
-use crate::render::markdown::{Document, Table, code, fenced, text};
-use crate::render::ticket::moment;
+use crate::render::markdown::{Document, Table, code, fenced, prose, text};
+use crate::render::owners::mechanisms;
 use crate::series::table;
 
 const OWNERS_SHOWN: usize = 8;
-const MECHANISMS_SHOWN: usize = 3;
 const FUNCTIONS_SHOWN: usize = 10;
 const GROWN_SHOWN: usize = 5;
 
@@ -28,16 +26,16 @@ pub fn write(document: &mut Document, facts: &Facts, verdict: &Verdict) {
 
 /// The functions with most CPU of their own.
 pub fn functions(verdict: &Verdict, most: usize) -> Table {
-    let mut table = Table::new(&["function", "file", "own CPU ", "own share ", "share with callees ", "code"]);
+    let mut table = Table::new(&["function", "file", "code", "own CPU ", "own ", "with callees "]);
     let busy = |function: &&Function| function.self_seconds > 0.0;
     for function in verdict.functions.iter().filter(busy).take(most) {
         table.row([
             code(&function.name),
             if function.file.is_empty() { "native".to_owned() } else { code(&function.file) },
+            function.kind.label().to_owned(),
             span(function.self_seconds),
             percent(function.self_percent),
             percent(function.total_percent),
-            function.kind.label().to_owned(),
         ]);
     }
     table
@@ -48,28 +46,23 @@ fn sizing(document: &mut Document, verdict: &Verdict) {
         document.block("**Sizing**: not judged; this bundle does not hold the limits of CPU and memory.");
         return;
     };
-    document.block(format!("**Sizing**: {}", text(&sizing.sentence)));
-    let mut table = Table::new(&[
-        "workers ",
-        "CPU quota ",
-        "CPUs allowed ",
-        "memory ",
-        "quota periods run out ",
-        "held for ",
-        "wait for a CPU ",
-    ]);
-    table.row([
-        sizing.workers.to_string(),
-        sizing.quota_cores.map_or_else(|| "none known".to_owned(), cores),
-        sizing.cpus.map_or_else(|| "not readable".to_owned(), |cpus| cpus.to_string()),
-        sizing.memory_bytes.map_or_else(|| "not readable".to_owned(), |size| bytes(size as f64)),
-        sizing.throttled_percent.map_or_else(|| "not counted".to_owned(), percent),
-        sizing.throttled_seconds.map_or_else(|| "not counted".to_owned(), span),
-        sizing
-            .wait_per_cpu_second
-            .map_or_else(|| "not counted".to_owned(), |wait| format!("{} per CPU-second", span(wait))),
-    ]);
-    document.table(&table);
+    document.block(format!("**Sizing**: {}", prose(&sizing.sentence)));
+    let mut points = vec![match sizing.quota_cores {
+        None => "CPU limit: none".to_owned(),
+        Some(quota) => {
+            let held = sizing.throttled_seconds.map_or_else(String::new, |held| format!(", held for {}", span(held)));
+            let used_up = sizing.throttled_percent.map_or_else(
+                || "how often it was used up was not counted".to_owned(),
+                |share| format!("used up in {} of its periods{held}", percent(share)),
+            );
+            format!("CPU limit: {}; {used_up}", cores(quota))
+        }
+    }];
+    points.push(sizing.wait_per_cpu_second.map_or_else(
+        || "Wait for a CPU: not counted".to_owned(),
+        |wait| format!("Wait for a CPU: {} for each second that the workers' threads ran", span(wait)),
+    ));
+    document.bullets(points.into_iter().map(|point| point + "."));
 }
 
 fn heat(document: &mut Document, verdict: &Verdict) {
@@ -82,8 +75,7 @@ fn heat(document: &mut Document, verdict: &Verdict) {
         }
         None => document.block("**One hot worker or all**: not judged; see the table."),
     }
-    let mut table =
-        Table::new(&["worker ", "CPU, of one core ", "CPU ", "watched for ", "ready but without a CPU for "]);
+    let mut table = Table::new(&["worker ", "share of a core ", "CPU time ", "sampled for ", "waited for a CPU "]);
     for worker in &verdict.workers {
         table.row([
             worker.pid.to_string(),
@@ -104,21 +96,9 @@ fn stall(document: &mut Document, facts: &Facts, stall: Option<&Stall>) {
         });
         return;
     };
-    let by = match stall.measured_by {
-        MeasuredBy::Liveliness => "by `/health/liveliness`, which runs on the event loop",
-        MeasuredBy::Samples => "by the main thread's stacks",
-    };
-    let worker = stall.pid.map_or_else(String::new, |pid| format!(" in worker {pid}"));
-    document.block(format!(
-        "**Event loop**: the longest stall was {}{worker}, from {} on, {by}. {}",
-        span(stall.seconds),
-        moment(&stall.from_utc),
-        text(&stall.sentence),
-    ));
-    if stall.stack.is_empty() {
-        document.block("No stack was found for it.");
-    } else {
-        document.block("The stack that filled most of it, the caller first:");
+    document.block(format!("**Event loop**, the longest stall: {}", prose(&stall.sentence)));
+    if !stall.stack.is_empty() {
+        document.block("The calls in which at least half of it was spent, the caller first:");
         document.block(fenced("text", &stall.stack.join("\n")));
     }
 }
@@ -131,33 +111,29 @@ fn owners(document: &mut Document, verdict: &Verdict) {
     } else {
         document.block(format!("By whose code: {}.", kinds.join(", ")));
     }
-    let mut table = Table::new(&["whose work", "CPU ", "share ", "kinds of work", "leading function"]);
+    let mut table = Table::new(&["whose work", "CPU time ", "share ", "of which", "leading function"]);
     for owner in verdict.owners.iter().take(OWNERS_SHOWN) {
         table.row([
             text(&owner.owner),
             span(owner.seconds),
             percent(owner.percent),
-            mechanisms(owner),
+            mechanisms(owner).iter().map(|part| text(part)).collect::<Vec<_>>().join(", "),
             owner.leader.as_ref().map_or_else(|| "no single one".to_owned(), |leader| code(leader)),
         ]);
     }
-    document.table(&table);
-}
-
-fn mechanisms(owner: &OwnerShare) -> String {
-    let named = owner.mechanisms.iter().take(MECHANISMS_SHOWN);
-    let named: Vec<String> = named.map(|part| format!("{} {}", text(&part.mechanism), percent(part.percent))).collect();
-    if named.is_empty() { "of no single kind".to_owned() } else { named.join(", ") }
+    document.table(&table.narrowed());
 }
 
 fn grown(document: &mut Document, facts: &Facts, verdict: &Verdict) {
     let (Some(comparison), Some(baseline)) = (&verdict.comparison, &facts.baseline) else { return };
-    document.heading(3, "What grew");
+    let per = growth::per_words(comparison.per);
+    document.heading(3, "What grew and what shrank");
     document.block(format!(
-        "Against {}, CPU {}: {} Red in `flamegraphs/spike-minus-baseline.svg` is what grew.",
-        code(&baseline.manifest.name),
-        growth::per_words(comparison.per),
+        "{} That is against {}; red in `flamegraphs/spike-minus-baseline.svg` is what grew, blue what shrank. In \
+         CPU-milliseconds {per}; {}:",
         growth::headline(comparison),
+        code(&baseline.manifest.name),
+        growth::LEFT_OUT,
     ));
     document.table(&growth::functions(comparison, GROWN_SHOWN));
     document.table(&growth::owners(comparison, GROWN_SHOWN));

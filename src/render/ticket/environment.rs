@@ -61,13 +61,12 @@ fn environment(fingerprint: &Fingerprint<Clean>) -> Table {
     let litellm = &fingerprint.litellm;
     let python = &fingerprint.python;
     let server = litellm.server.map_or("an unknown server", server_word);
-    let event_loop =
-        litellm.event_loop.as_ref().map_or_else(|| "an unknown event loop".to_owned(), |name| code(name.as_str()));
+    let event_loop = litellm.event_loop.as_ref().map_or_else(|| "unknown".to_owned(), |name| code(name.as_str()));
     table.row(["LiteLLM".to_owned(), known(litellm.version.as_ref())]);
-    let build = python.build.as_ref().map(|build| format!(", {}", code(build.as_str()))).unwrap_or_default();
+    let build = python.build.as_ref().map(|build| format!(", build {}", code(build.as_str()))).unwrap_or_default();
     table.row(["Python".to_owned(), known(python.version.as_ref()) + &build]);
     let workers = counted(litellm.workers_running as usize, "worker");
-    table.row(["Server".to_owned(), format!("{server}, {workers} running, {event_loop}")]);
+    table.row(["Server".to_owned(), format!("{server}, {workers} running, event loop {event_loop}")]);
     host(&mut table, &fingerprint.host);
     cgroup(&mut table, &fingerprint.cgroup);
     container(&mut table, &fingerprint.container);
@@ -93,9 +92,11 @@ fn host(table: &mut Table, host: &Host<Clean>) {
         "CPUs".to_owned(),
         format!("{} online, {} allowed to the workers", cpus(host.cpus_online), cpus(host.cpus_allowed)),
     ]);
-    let load = host.load_1m.map(|load| format!("; load average of a minute {}", digits(load))).unwrap_or_default();
+    if let Some(load) = host.load_1m {
+        table.row(["Load average of a minute, when the capture began".to_owned(), digits(load)]);
+    }
     let memory = host.memory_bytes.map_or_else(unknown, |size| bytes(size as f64));
-    table.row(["Memory of the machine".to_owned(), memory + &load]);
+    table.row(["Memory of the machine".to_owned(), memory]);
 }
 
 fn cgroup(table: &mut Table, cgroup: &Cgroup<Clean>) {

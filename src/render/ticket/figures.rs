@@ -8,7 +8,7 @@ use crate::series::{Table as Series, column, table};
 
 pub fn write(document: &mut Document, facts: &Facts, verdict: &Verdict) {
     document.heading(3, "Metrics");
-    let mut figures = Table::new(&["metric", "during the spike ", "how it was measured"]);
+    let mut figures = Table::new(&["metric", "during the capture ", "how it was measured"]);
     cpu(&mut figures, verdict);
     latency(&mut figures, verdict);
     memory(&mut figures, facts);
@@ -31,11 +31,16 @@ fn cpu(figures: &mut Table, verdict: &Verdict) {
     let cpu = &verdict.cpu;
     let kernel = cpu.kernel_seconds.map_or_else(
         || "the kernel's own count is missing, as no worker lived to the end".to_owned(),
-        |kernel| format!("the kernel's user and system time: {}", span(kernel)),
+        |kernel| format!("the kernel counted {} of user and system time", digits(kernel)),
     );
     figures.row([
         "CPU of all workers".to_owned(),
-        format!("{} cores on average, {} in {}", digits(cpu.cores), span(cpu.sampled_seconds), span(cpu.wall_seconds)),
+        format!(
+            "{} cores on average: {} CPU-seconds in {}",
+            digits(cpu.cores),
+            digits(cpu.sampled_seconds),
+            span(cpu.wall_seconds),
+        ),
         format!("clocks of all threads; {kernel}"),
     ]);
     if let Some(throttled) = verdict.sizing.as_ref().and_then(|sizing| sizing.throttled_percent) {
@@ -49,14 +54,19 @@ fn cpu(figures: &mut Table, verdict: &Verdict) {
 
 fn latency(figures: &mut Table, verdict: &Verdict) {
     let load = &verdict.loads.during;
-    let source =
-        load.counted_by.map_or("neither LiteLLM's metrics nor an access log could be read", |source| source.words());
-    let row = |value: Option<f64>| value.map_or_else(|| "not measured".to_owned(), span);
-    figures.row([
-        "Latency P50 / P99".to_owned(),
-        format!("{} / {}", row(load.p50_seconds), row(load.p99_seconds)),
-        source.to_owned(),
-    ]);
+    let measured = |value: Option<f64>| value.map_or_else(|| "not measured".to_owned(), span);
+    let value = match (load.p50_seconds, load.p99_seconds) {
+        (None, None) => "not measured".to_owned(),
+        (p50, p99) => format!("{} / {}", measured(p50), measured(p99)),
+    };
+    let how = match load.counted_by {
+        Some(source) if load.p50_seconds.is_some() => source.words().to_owned(),
+        Some(source) if source.counts_requests() && load.requests == Some(0.0) => {
+            format!("no request came, by {}", source.words())
+        }
+        _ => "LiteLLM's latency metrics could not be read: see section 6".to_owned(),
+    };
+    figures.row(["Latency P50 / P99".to_owned(), value, how]);
 }
 
 fn memory(figures: &mut Table, facts: &Facts) {

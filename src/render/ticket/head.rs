@@ -1,10 +1,11 @@
 //! The head of the ticket: what is the matter, in one sentence, and what it is about.
 
 use crate::analyse::classify::Class;
+use crate::analyse::functions::Function;
 use crate::analyse::{Facts, Verdict};
 use crate::redact::Clean;
-use crate::render::figures::{counted, percent, span, utc};
-use crate::render::markdown::{Document, Table, code, text};
+use crate::render::figures::{cores, counted, percent, span, utc};
+use crate::render::markdown::{Document, Table, code, prose, text};
 
 pub fn write(document: &mut Document, facts: &Facts, verdict: &Verdict) {
     document.heading(1, &text(&format!("LiteLLM CPU ticket: {}", title(verdict))));
@@ -23,9 +24,13 @@ pub fn write(document: &mut Document, facts: &Facts, verdict: &Verdict) {
         format!("{} for {}", utc(facts.epoch()), span((to_us - from_us) as f64 / 1e6)),
         host.map_or_else(|| "unknown name, see section 6".to_owned(), |host| code(host.as_str())) + &pod,
         counted(verdict.workers.len(), "worker"),
-        format!("{}{}", verdict.quality.grade.word(), reasons(verdict)),
+        verdict.quality.grade.word().to_owned(),
     ]);
     document.table(&table);
+    if !verdict.quality.reasons.is_empty() {
+        let reasons: Vec<String> = verdict.quality.reasons.iter().map(|reason| prose(reason)).collect();
+        document.block(format!("The profile is **{}**: {}.", verdict.quality.grade.word(), reasons.join("; ")));
+    }
     document.block(format!(
         "Everything named below is in the attached bundle {}: open its `report.html`, or `flamegraphs/all.svg`, in a \
          browser.",
@@ -36,44 +41,60 @@ pub fn write(document: &mut Document, facts: &Facts, verdict: &Verdict) {
 /// The class in its page's words, and where most of the CPU went: plain text, as titles are.
 pub fn title(verdict: &Verdict) -> String {
     let class = verdict.classification.as_ref().map_or(Class::Undetermined, |classification| classification.class);
-    let class = if class == Class::Undetermined { "CPU usage of undetermined class" } else { class.words() };
-    match leader(verdict) {
-        Some((name, share)) => format!("{class}, {} in {}", percent(share), name),
-        None => class.to_owned(),
+    let what = match class {
+        Class::Undetermined => format!("CPU at {}", cores(verdict.cpu.cores)),
+        _ => class.words().to_owned(),
+    };
+    match culprit(verdict) {
+        Some((name, share)) => format!("{what}, {} in {name}", percent(share)),
+        None => what,
     }
 }
 
-/// One sentence on the class, one on where the CPU went.
+/// A sentence on the class, and one on where the CPU went.
 pub fn sentence(verdict: &Verdict) -> String {
     let class = match &verdict.classification {
-        Some(classification) => text(&classification.sentence),
+        Some(classification) => prose(&classification.sentence),
         None => {
             "The class is not determined: nothing in this bundle tells CPU and traffic before the spike.".to_owned()
         }
     };
-    let led = verdict.owners.first().map(|owner| {
-        let leader =
-            owner.leader.as_ref().map_or_else(String::new, |leader| format!(", most of it in {}", code(leader)));
-        format!(" {} of the CPU went to {}{leader}.", percent(owner.percent), text(&owner.owner))
-    });
-    let by_function = || {
-        let (name, share) = leader(verdict)?;
-        Some(format!(" {} of the CPU was used in {} itself.", percent(share), code(&name)))
+    format!("{class} {}", went(verdict))
+}
+
+/// Where most of the CPU went.
+fn went(verdict: &Verdict) -> String {
+    let by_owner = || {
+        let owner = verdict.owners.first()?;
+        let leader = owner.leader.as_ref().map_or_else(String::new, |leader| format!(", led by {}", code(leader)));
+        Some(format!("{} of the CPU went to {}{leader}.", percent(owner.percent), text(&owner.owner)))
     };
-    class + &led.or_else(by_function).unwrap_or_else(|| " No CPU time was found in any stack.".to_owned())
+    let by_function = || {
+        let function = busiest(verdict)?;
+        Some(format!("{} of the CPU was used in {} itself.", percent(function.self_percent), code(&function.name)))
+    };
+    by_owner().or_else(by_function).unwrap_or_else(|| "No CPU time was found in any stack.".to_owned())
+}
+
+/// The function that makes up most of what the first owner uses; where none does, the owner.
+fn culprit(verdict: &Verdict) -> Option<(&str, f64)> {
+    let function = busiest(verdict);
+    let Some(owner) = verdict.owners.first() else {
+        return function.map(|function| (function.name.as_str(), function.self_percent));
+    };
+    let leads = |function: &&Function| {
+        owner.leader.as_ref().is_some_and(|leader| leader.starts_with(&function.name))
+            && function.self_percent * 2.0 >= owner.percent
+    };
+    let leader = function.filter(leads).map(|function| (function.name.as_str(), function.self_percent));
+    Some(leader.unwrap_or((owner.owner.as_str(), owner.percent)))
 }
 
 /// The function with most CPU of its own.
-fn leader(verdict: &Verdict) -> Option<(String, f64)> {
-    let function = verdict.functions.first().filter(|function| function.self_seconds > 0.0)?;
-    Some((function.name.clone(), function.self_percent))
+fn busiest(verdict: &Verdict) -> Option<&Function> {
+    verdict.functions.first().filter(|function| function.self_seconds > 0.0)
 }
 
 fn version(version: Option<&Clean>) -> String {
     version.map_or_else(|| "unknown version, see section 6".to_owned(), |version| code(version.as_str()))
-}
-
-fn reasons(verdict: &Verdict) -> String {
-    let reasons: Vec<String> = verdict.quality.reasons.iter().map(|reason| text(reason)).collect();
-    if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) }
 }

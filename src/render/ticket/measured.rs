@@ -3,9 +3,10 @@
 use crate::analyse::{Facts, Verdict};
 use crate::bundle::manifest::{Overhead, Status};
 use crate::redact::Clean;
-use crate::render::figures::{bytes, count, counted, digits, percent, span};
-use crate::render::markdown::{Document, Table, code, text};
+use crate::render::figures::{bytes, count, counted, difference, digits, percent, span};
+use crate::render::markdown::{Document, Table, code, fenced, prose, text};
 use crate::render::shell;
+use crate::render::ticket::reproduction::{COMMAND_CHARACTERS, cut};
 use crate::sample::pyspy::Sampling;
 
 pub fn write(document: &mut Document, facts: &Facts, verdict: &Verdict) {
@@ -16,13 +17,10 @@ pub fn write(document: &mut Document, facts: &Facts, verdict: &Verdict) {
         Sampling::Nonblocking => "without stopping the workers",
         Sampling::Blocking => "with the worker stopped for each sample",
     };
+    document.block(format!("By {} {}, called as:", text(&manifest.tool.name), code(&manifest.tool.version)));
+    let line = shell::line(manifest.arguments.iter().map(Clean::as_str));
+    document.block(fenced("sh", &cut(&line, usize::MAX, COMMAND_CHARACTERS, "manifest.json")));
     let mut points = vec![
-        format!(
-            "{} {}, called as {}",
-            text(&manifest.tool.name),
-            code(&manifest.tool.version),
-            code(&shell::line(manifest.arguments.iter().map(Clean::as_str))),
-        ),
         format!(
             "Sampled for {} of {} asked for, in slices of {}, at {} Hz at most, by {} {}, {sampling}",
             span(verdict.cpu.wall_seconds),
@@ -64,10 +62,10 @@ pub fn write(document: &mut Document, facts: &Facts, verdict: &Verdict) {
 
 fn quality(verdict: &Verdict) -> String {
     let quality = &verdict.quality;
-    let reasons: Vec<String> = quality.reasons.iter().map(|reason| text(reason)).collect();
+    let reasons: Vec<String> = quality.reasons.iter().map(|reason| prose(reason)).collect();
     let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join("; ")) };
-    let difference = verdict.cpu.difference_percent.map_or_else(String::new, |difference| {
-        format!("; the threads' clocks differ from the process's own count by {difference:+.1} %")
+    let difference = verdict.cpu.difference_percent.map_or_else(String::new, |by| {
+        format!("; the threads' clocks differ from the process's own count by {}", difference(by))
     });
     format!(
         "Quality of the profile: **{}**{reasons}; {} samples with CPU, {} lost, {} Hz reached; {} of the CPU in threads \
@@ -102,8 +100,8 @@ fn files(facts: &Facts) -> Table {
         ("capture.log", "what the tool did, with times", true),
     ];
     let mut table = Table::new(&["file of the bundle", "what is in it"]);
-    for (name, what, there) in files {
-        table.row([format!("`{name}`"), if there { what.to_owned() } else { "not in this bundle".to_owned() }]);
+    for (name, what, _) in files.into_iter().filter(|(_, _, is_there)| *is_there) {
+        table.row([format!("`{name}`"), what.to_owned()]);
     }
     table
 }

@@ -6,7 +6,7 @@ use crate::analyse::sizing::Size;
 use crate::analyse::{Facts, Verdict};
 use crate::collect::{Gap, Weight};
 use crate::redact::Clean;
-use crate::render::markdown::{Document, Table, fenced, text};
+use crate::render::markdown::{Document, Table, fenced, prose};
 use crate::render::shell::quoted;
 use crate::workload::When;
 
@@ -170,10 +170,10 @@ fn deployment(facts: &Facts) -> State {
 }
 
 fn rps(verdict: &Verdict) -> State {
-    let before = verdict.loads.before.as_ref().filter(|before| before.load.rps.is_some());
-    let hour_before = "the hour before: from your monitoring (`sum(rate(litellm_proxy_total_requests_metric_total[1m]))`), or let \
-                       `capture watch` record it";
-    match (verdict.loads.during.rps.is_some(), before.map(|before| before.source)) {
+    let before = verdict.loads.before.as_ref().filter(|before| before.load.counted_rps().is_some());
+    let hour_before =
+        "the hour before: from your monitoring (`sum(rate(litellm_proxy_total_requests_metric_total[1m]))`)";
+    match (verdict.loads.during.counted_rps().is_some(), before.map(|before| before.source)) {
         (true, Some(BeforeSource::Recorder)) => Answered("section 1"),
         (true, Some(_)) => InPart("section 1", hour_before),
         (true, None) => {
@@ -257,13 +257,13 @@ fn gaps(document: &mut Document, gaps: &[Gap]) {
         document.block("None: everything that was looked for was found.");
         return;
     }
-    let mut table = Table::new(&["what is missing", "why", "how to get it", "bundle"]);
+    let mut table = Table::new(&["what is missing", "why", "how to get it", "without it the bundle is"]);
     for gap in gaps.iter().take(GAPS_SHOWN) {
         let weight = match gap.weight {
-            Weight::Partial => "partial without it",
-            Weight::Note => "complete without it",
+            Weight::Partial => "partial",
+            Weight::Note => "complete",
         };
-        table.row([text(&gap.what), text(&gap.why), text(&gap.cure), weight.to_owned()]);
+        table.row([prose(&gap.what), prose(&gap.why), prose(&gap.cure), weight.to_owned()]);
     }
     if let Some(more) = gaps.len().checked_sub(GAPS_SHOWN).filter(|more| *more > 0) {
         table.row([format!("… and {more} more in `manifest.json`")]);

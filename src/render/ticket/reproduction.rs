@@ -12,7 +12,7 @@ use crate::render::ticket::{moment, request, workload};
 const CONFIG_LINES: usize = 200;
 const CONFIG_CHARACTERS: usize = 10_000;
 /// Longer command lines are in `environment/fingerprint.json` only.
-const COMMAND_CHARACTERS: usize = 2_000;
+pub const COMMAND_CHARACTERS: usize = 2_000;
 /// What the reporter wrote; longer steps are in `evidence.json`.
 const STEPS_CHARACTERS: usize = 6_000;
 
@@ -56,7 +56,8 @@ fn server(fingerprint: &Fingerprint<Clean>) -> Table {
     let litellm = &fingerprint.litellm;
     let unknown = || "unknown, see section 6".to_owned();
     let configured = litellm.workers_configured.map_or_else(unknown, |workers| workers.to_string());
-    let mut table = Table::new(&["server", "workers come to be", "asked for ", "running ", "event loop", "port "]);
+    let mut table =
+        Table::new(&["server", "how workers start", "workers asked for ", "running ", "event loop", "port "]);
     table.row([
         litellm.server.map_or_else(unknown, |server| server_word(server).to_owned()),
         litellm.worker_mode.map_or_else(unknown, |mode| mode_words(mode).to_owned()),
@@ -114,7 +115,7 @@ fn config(document: &mut Document, facts: &Facts) {
 }
 
 /// The beginning of a text, ended at a line where there is one, with a word on where the rest is.
-fn cut(text: &str, lines: usize, characters: usize, file: &str) -> String {
+pub fn cut(text: &str, lines: usize, characters: usize, file: &str) -> String {
     let mut end = text.char_indices().nth(characters).map_or(text.len(), |(at, _)| at);
     if let Some((at, _)) = text.match_indices('\n').nth(lines.saturating_sub(1)) {
         end = end.min(at);

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::analyse::{Facts, Verdict};
 use crate::discover::Role;
-use crate::render::figures::{digits, percent, span};
+use crate::render::figures::{percent, span};
 use crate::render::markdown::{Document, Table, code};
 use crate::sample::What;
 use crate::series::{column, table};
@@ -39,7 +39,7 @@ fn before(facts: &Facts) -> Vec<Moment> {
     let mut moments = Vec::new();
     for process in &fingerprint.processes {
         let named = match process.role {
-            Role::Supervisor => "the supervisor, pid",
+            Role::Supervisor => "the supervisor",
             Role::Worker => "worker",
             _ => continue,
         };
@@ -96,8 +96,8 @@ fn event_words(what: &What, pid: i32) -> String {
         ),
         What::Detached { cost_percent } => {
             format!(
-                "worker {pid} is no longer sampled, as that cost {} % of a core even at the lowest rate",
-                digits(*cost_percent)
+                "worker {pid} is no longer sampled, as that cost {} of a core even at the lowest rate",
+                percent(*cost_percent)
             )
         }
         What::SlowedForProxy { from_hz, to_hz } => {

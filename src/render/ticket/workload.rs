@@ -1,10 +1,12 @@
 //! Section 3, first half: what was asked of the proxy before and during, and what was changed.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use crate::analyse::{Facts, Verdict};
 use crate::redact::Clean;
-use crate::render::figures::{bytes, count, digits, span};
+use crate::render::figures::{bytes, count, counted, digits, span};
 use crate::render::growth;
 use crate::render::markdown::{Document, Table, code};
 use crate::render::ticket::moment;
@@ -23,9 +25,7 @@ pub fn write(document: &mut Document, facts: &Facts, verdict: &Verdict) {
     if verdict.changes.is_empty() {
         document.block(match &facts.baseline {
             Some(baseline) => format!("No difference to {} was found.", code(&baseline.manifest.name)),
-            None => {
-                "No change is known beside that: there is no baseline to compare with (`--baseline BUNDLE`).".to_owned()
-            }
+            None => "No other change is known: there is no baseline to compare with (`--baseline BUNDLE`).".to_owned(),
         });
     }
     document.table(&growth::changes(&verdict.changes, CHANGES_SHOWN));
@@ -40,7 +40,10 @@ pub fn requests(document: &mut Document, facts: &Facts) {
              `--requests FILE`; only the shapes are kept.",
         );
     } else {
-        document.block("Shapes of the requests during the spike, the most frequent first; what is missing is not told by its source.");
+        let during = facts.shapes.iter().filter(|shape| shape.when != When::Before);
+        let sources: BTreeSet<Origin> = during.map(|shape| shape.from).collect();
+        let note = if sources.len() > 1 { " Several sources tell of the same requests." } else { "" };
+        document.block(format!("Shapes of the requests during the capture, the most frequent first.{note}"));
         document.table(&table);
     }
 }
@@ -50,12 +53,13 @@ fn before_and_during(facts: &Facts) -> String {
     match (before, facts.shapes.len() - before) {
         (0, 0) => "No requests were seen, neither before nor during: see section 6.".to_owned(),
         (0, _) => {
-            "The requests during the spike are in section 2; no source tells of requests before it: see section 6."
+            "The requests during the capture are in section 2; no source tells of requests before it: see section 6."
                 .to_owned()
         }
         _ => format!(
-            "The requests during the spike are in section 2. Shapes of requests before it: {before} (all in \
-             `workload/requests.jsonl`).",
+            "The requests during the capture are in section 2. Before it, requests of {} were seen; all are in \
+             `workload/requests.jsonl`.",
+            counted(before, "shape"),
         ),
     }
 }
@@ -67,9 +71,7 @@ fn shapes(facts: &Facts, when: &[When]) -> Table {
         "stream",
         "status",
         "requests ",
-        "per second ",
-        "prompt tokens ",
-        "completion tokens ",
+        "tokens in / out ",
         "body ",
         "messages ",
         "duration ",
@@ -82,21 +84,24 @@ fn shapes(facts: &Facts, when: &[When]) -> Table {
     let seconds = (to_us - from_us) as f64 / 1e6;
     for shape in shapes.iter().take(SHAPES_SHOWN) {
         let name = |name: &Option<Clean>| name.as_ref().map(|name| code(name.as_str())).unwrap_or_default();
-        let figure = |figure: Option<f64>| figure.map(|figure| count(figure.round())).unwrap_or_default();
+        let figure = |figure: Option<f64>| figure.map(|figure| count(figure.round()));
         // Only what was counted during the capture has its length.
         let counted =
             shape.when == When::During && matches!(shape.from, Origin::Metrics | Origin::AccessLog) && seconds > 0.0;
+        let rate = if counted { format!(" ({}/s)", digits(shape.requests / seconds)) } else { String::new() };
+        let told = |tokens: Option<f64>| figure(tokens).unwrap_or_else(|| "?".to_owned());
+        let tokens = shape.prompt_tokens.or(shape.completion_tokens);
         table.row([
             name(&shape.route),
             name(&shape.model),
             shape.stream.map(|stream| if stream { "yes" } else { "no" }.to_owned()).unwrap_or_default(),
             shape.status.map(|status| status.to_string()).unwrap_or_default(),
-            count(shape.requests),
-            if counted { digits(shape.requests / seconds) } else { String::new() },
-            figure(shape.prompt_tokens),
-            figure(shape.completion_tokens),
+            count(shape.requests) + &rate,
+            tokens
+                .map(|_| format!("{} / {}", told(shape.prompt_tokens), told(shape.completion_tokens)))
+                .unwrap_or_default(),
             shape.body_bytes.map(bytes).unwrap_or_default(),
-            figure(shape.messages),
+            figure(shape.messages).unwrap_or_default(),
             shape.duration_seconds.map(span).unwrap_or_default(),
             shape.fields.iter().map(|field| code(field.as_str())).collect::<Vec<_>>().join(", "),
             origin_words(shape.from).to_owned(),
