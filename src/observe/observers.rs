@@ -13,7 +13,8 @@ use crate::discover::Proxy;
 use crate::logs::{BEFORE_FILE, DURING_FILE, Digest, LogSource, LogWatch, Logged};
 use crate::observe::door::{Access, Door};
 use crate::observe::liveliness::{self, Pulse};
-use crate::observe::{Epoch, Keeper, LiteLlm, Readings, Roster, Stop, metrics, spend};
+use crate::observe::spend::{self, Database};
+use crate::observe::{Epoch, Keeper, LiteLlm, Readings, Roster, Stop, metrics};
 use crate::os::cgroup::CgroupRoot;
 use crate::os::clock::pause;
 use crate::os::proc::Procfs;
@@ -35,6 +36,8 @@ pub struct Scene<'a> {
     pub roster: Roster,
     /// The ways to LiteLLM.
     pub access: Access,
+    /// Whether it has a database.
+    pub database: Database,
     /// Where its log is.
     pub log: &'a LogSource,
     /// Time zero.
@@ -52,6 +55,7 @@ pub struct Observers {
     litellm: Arc<LiteLlm>,
     /// Whether there is a LiteLLM to be asked; any other program is only looked at.
     asks: bool,
+    database: Database,
     digest: Digest,
     logs: Option<JoinHandle<LogWatch>>,
     sent: Vec<Sent>,
@@ -105,7 +109,8 @@ impl Observers {
             keeper: Arc::clone(&keeper),
         };
         let (stop, pulse) = (Stop::default(), Arc::new(Pulse::default()));
-        let mut observers = Self { keeper, stop, pulse, litellm, asks, digest, logs: None, sent: Vec::new() };
+        let database = scene.database;
+        let mut observers = Self { keeper, stop, pulse, litellm, asks, database, digest, logs: None, sent: Vec::new() };
         if observers.asks {
             observers.watch_litellm();
         }
@@ -143,9 +148,13 @@ impl Observers {
     /// may not answer. Tells the CPU time that they took while they watched, in microseconds.
     pub fn finish(mut self, work: &Work, redactor: &mut Redactor) -> u64 {
         self.stop.set();
-        if self.asks {
-            let litellm = Arc::clone(&self.litellm);
-            self.send(REQUESTS, move |_| spend::ask(&litellm));
+        match self.database {
+            Database::Seen if self.asks => {
+                let litellm = Arc::clone(&self.litellm);
+                self.send(REQUESTS, move |_| spend::ask(&litellm));
+            }
+            Database::Unseen if self.asks => self.keeper.gap(&Database::unseen()),
+            _ => {}
         }
         match self.logs.take().map(JoinHandle::join) {
             Some(Ok(watch)) => {
