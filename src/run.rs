@@ -23,6 +23,7 @@ use crate::notice::Notices;
 use crate::observe::door::Access;
 use crate::observe::listen::{listening, same_network};
 use crate::observe::observers::{Observers, Scene};
+use crate::observe::spend::Database;
 use crate::observe::{Epoch, Roster};
 use crate::os::clock::monotonic_us;
 use crate::os::proc::Procfs;
@@ -88,6 +89,7 @@ fn capture(plan: &CapturePlan, own: &Own) -> Result<u8, Failure> {
         proxy: &proxy,
         roster: roster.clone(),
         access,
+        database: Database::of(&proxy, &collected),
         log: &plan.observe.log,
         epoch,
         duration: plan.orders.duration,

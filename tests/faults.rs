@@ -319,9 +319,6 @@ fn a_proxy_that_stands_still_holds_nothing_up() {
     let capture = |duration| lab.capture(&litellm).pid(pid).args(["--duration", duration, "--slice", "2s"]);
     let stopped = format!("warning: worker {pid} is stopped; if nobody meant that: kill -CONT {pid}\n");
 
-    // The first scrape in a LiteLLM's life may take longer than a scrape is given.
-    litellm.exchange("GET /metrics/ HTTP/1.1\r\n", "");
-
     // In the middle: the first tally is there, and no other comes.
     let running = capture("8s").start();
     running.wait_for_slices(1);

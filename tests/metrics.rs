@@ -17,7 +17,7 @@ use litellm_capture::{
     bundle::work::{self, Work},
     collect::{Gap, Weight},
     observe::{
-        Epoch, Keeper, LiteLlm, Roster, Settled, Stop,
+        Epoch, Keeper, LiteLlm, Roster, Stop,
         door::{Access, Door},
         liveliness::{self, Pulse},
         metrics, spend,
@@ -426,7 +426,7 @@ fn counted(litellm: &support::lab::LiteLlm, source: Source) {
     let stop = Stop::default();
     let said = thread::scope(|scope| {
         let _end = EndAtDrop(&stop);
-        let watching = scope.spawn(|| metrics::watch(&kept.litellm, &stop));
+        let watching = scope.spawn(|| metrics::Watch::begin(Arc::clone(&kept.litellm)).run(&stop));
         wait_for("the first tally", || (!kept.tallies().is_empty() || watching.is_finished()).then_some(()));
         let said = litellm.send(Case::Plain, SENT);
         // LiteLLM counts a request after its answer.
@@ -473,7 +473,7 @@ fn assert_adds_up_like(files: &Tally<String>, endpoint: &Tally<String>) {
 
 /// What the observers keep, in a work folder of its own.
 struct Kept {
-    litellm: LiteLlm,
+    litellm: Arc<LiteLlm>,
     dir: TempDir,
 }
 
@@ -492,14 +492,13 @@ impl Kept {
             epoch: Epoch::now(),
             duration: Duration::from_secs(30),
             keeper: Arc::new(keeper),
-            settled: Settled::default(),
         };
-        Self { litellm, dir }
+        Self { litellm: Arc::new(litellm), dir }
     }
 
     /// The first reading and the last one: the capture ends at once.
     fn watch_metrics(&self) {
-        metrics::watch(&self.litellm, &ended());
+        metrics::Watch::begin(Arc::clone(&self.litellm)).run(&ended());
     }
 
     fn watch_liveliness(&self, pulse: &Pulse) {

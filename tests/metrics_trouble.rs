@@ -57,6 +57,9 @@ fn metrics_behind_a_key_are_a_gap_that_names_the_key_and_with_it_they_are_there(
     let with = capture().env("LITELLM_MASTER_KEY", KEY).run().assert_status(0).bundle();
     assert_eq!(gaps_about(&with, METRICS), [Value::Null; 0]);
     assert!(tallies_of_metrics(&with) >= 2, "the counters were read");
+    // Nothing tells of a database, so that its logs of requests are not asked for.
+    assert_has(&only_gap(&with, "the last requests"), "why", "no database is seen");
+    assert!(!fs::read_to_string(litellm.log()).expect("a log").contains("/spend/logs"));
     for bundle in [without, wrong, with] {
         assert_all_else_is_there(&bundle, &litellm);
         bundle.text("series/liveliness.csv");

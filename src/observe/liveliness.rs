@@ -16,8 +16,13 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// A probe of Kubernetes' has one second by default and LiteLLM's chart gives it five.
 const LIMITS: Limits = Limits { deadline: Duration::from_secs(5), bytes: 64 * 1024 };
 
+/// A proxy that can be asked for more than a sign of life gives that one within so long.
+const AT_ONCE: Limits = Limits { deadline: Duration::from_millis(500), ..LIMITS };
+
 /// Nobody listens: after so many attempts without one answer the address is wrong.
 const MOST_REFUSED: u32 = 3;
+
+const PATH: &str = "/health/liveliness";
 
 const WHAT: &str = "answers of /health/liveliness";
 
@@ -80,6 +85,12 @@ struct Probe {
     latency: Option<Duration>,
 }
 
+/// Whether the proxy is there and its event loop is free. Nothing is kept.
+pub fn answers_at_once(litellm: &LiteLlm) -> bool {
+    let ask = |door: &Door| door.get(PATH, Auth::Nothing, AT_ONCE);
+    litellm.door.as_ref().is_ok_and(|door| ask(door).is_ok_and(|answer| answer.status == 200))
+}
+
 /// Keeps a row a second until the capture ends, or a gap where nobody is there to answer.
 pub fn watch(litellm: &LiteLlm, pulse: &Pulse, stop: &Stop) {
     let door = match &litellm.door {
@@ -116,7 +127,7 @@ pub fn watch(litellm: &LiteLlm, pulse: &Pulse, stop: &Stop) {
 
 /// One probe; fails where no proxy was reached.
 fn ask(door: &Door, begun: Instant) -> Result<Probe, Failure> {
-    match door.get("/health/liveliness", Auth::Nothing, LIMITS) {
+    match door.get(PATH, Auth::Nothing, LIMITS) {
         Ok(answer) if answer.status == 404 => Err(Failure::NotHttp),
         Ok(answer) => Ok(Probe { is_good: answer.status == 200, latency: Some(begun.elapsed()) }),
         Err(failure @ (Failure::Refused | Failure::Unreachable | Failure::NotHttp)) => Err(failure),

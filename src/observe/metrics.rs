@@ -3,6 +3,7 @@
 //! The files of the workers come first, since reading them asks nothing of anybody. Without them `/metrics/` is asked.
 //! They are read at once, every few seconds, and once more when the capture ends.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::collect::Gap;
@@ -13,28 +14,6 @@ use crate::observe::reduce::{Reading, Reducer, Sums};
 use crate::observe::scrape::{Lost, Scraped, Scraper};
 use crate::observe::{LiteLlm, Stop};
 use crate::traffic::{Source, Tally, Window};
-
-/// Keeps tallies until the capture ends, or a gap where they cannot be had.
-pub fn watch(litellm: &LiteLlm, stop: &Stop) {
-    let mut watch = Watch::new(litellm);
-    let pace = Pace::of(litellm.duration);
-    loop {
-        let begun = Instant::now();
-        let is_first = watch.last.is_none();
-        let outcome = watch.read();
-        litellm.settled.set();
-        let next = match outcome {
-            Outcome::Read if is_first => pace.after_first(begun),
-            Outcome::Read => pace.after(begun, begun.elapsed()),
-            Outcome::Missed => pace.after_missed(begun),
-            Outcome::GaveUp => return,
-        };
-        if stop.wait_until(next) {
-            watch.read_last();
-            return;
-        }
-    }
-}
 
 /// What came of a reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,20 +32,50 @@ enum Way {
     Endpoint(Scraper),
 }
 
-struct Watch<'a> {
-    litellm: &'a LiteLlm,
+/// Keeps tallies until the capture ends, or a gap where they cannot be had.
+pub struct Watch {
+    litellm: Arc<LiteLlm>,
     way: Way,
     reducer: Reducer,
+    pace: Pace,
     last: Option<Tally<String>>,
     kept: u32,
     told_of_sharing: bool,
+    /// When to read next; none where there is no use in it.
+    next: Option<Instant>,
 }
 
-impl<'a> Watch<'a> {
-    fn new(litellm: &'a LiteLlm) -> Self {
+impl Watch {
+    /// Reads them for the first time.
+    pub fn begin(litellm: Arc<LiteLlm>) -> Self {
         let files = MetricFiles::find(&litellm.procfs, &litellm.roster.get());
         let way = files.map_or_else(|| Way::Endpoint(Scraper::new()), Way::Files);
-        Self { litellm, way, reducer: Reducer::new(), last: None, kept: 0, told_of_sharing: false }
+        let pace = Pace::of(litellm.duration);
+        let (reducer, last, next) = (Reducer::new(), None, None);
+        let mut watch = Self { litellm, way, reducer, pace, last, kept: 0, told_of_sharing: false, next };
+        watch.read_and_plan();
+        watch
+    }
+
+    /// Reads them until the capture ends.
+    pub fn run(mut self, stop: &Stop) {
+        while let Some(next) = self.next {
+            if stop.wait_until(next) {
+                return self.read_last();
+            }
+            self.read_and_plan();
+        }
+    }
+
+    fn read_and_plan(&mut self) {
+        let begun = Instant::now();
+        let is_first = self.last.is_none();
+        self.next = match self.read() {
+            Outcome::Read if is_first => Some(self.pace.after_first(begun)),
+            Outcome::Read => Some(self.pace.after(begun, begun.elapsed())),
+            Outcome::Missed => Some(self.pace.after_missed(begun)),
+            Outcome::GaveUp => None,
+        };
     }
 
     fn read(&mut self) -> Outcome {

@@ -107,23 +107,6 @@ impl Stop {
     }
 }
 
-/// Tells that LiteLLM's counters were read for the first time, or could not be. Its first answer to `/metrics/` after a
-/// boot costs the worker up to a second of CPU, which should not be in the profile.
-#[derive(Debug, Clone, Default)]
-pub struct Settled(Stop);
-
-impl Settled {
-    /// From now on nobody waits for it.
-    pub fn set(&self) {
-        self.0.set();
-    }
-
-    /// Waits for it until a moment at most.
-    pub fn wait_until(&self, moment: Instant) {
-        let _ = self.0.wait_until(moment);
-    }
-}
-
 /// Keeps what the observers read in the work folder, with every known secret masked. A record that cannot be written is
 /// left out: the session writes to the same folder and tells of it.
 #[derive(Debug)]
@@ -164,7 +147,7 @@ impl Keeper {
     }
 }
 
-/// All that the observers of LiteLLM itself need: [`liveliness::watch`] and [`metrics::watch`], each on a thread of its
+/// All that the observers of LiteLLM itself need: [`liveliness::watch`] and [`metrics::Watch`], each on a thread of its
 /// own until the capture ends, and [`spend::ask`] once.
 #[derive(Debug)]
 pub struct LiteLlm {
@@ -180,6 +163,4 @@ pub struct LiteLlm {
     pub duration: Duration,
     /// Where everything read goes.
     pub keeper: Arc<Keeper>,
-    /// Set when the counters have been read once.
-    pub settled: Settled,
 }

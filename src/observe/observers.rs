@@ -13,15 +13,17 @@ use crate::discover::Proxy;
 use crate::logs::{BEFORE_FILE, DURING_FILE, Digest, LogSource, LogWatch, Logged};
 use crate::observe::door::{Access, Door};
 use crate::observe::liveliness::{self, Pulse};
-use crate::observe::{Epoch, Keeper, LiteLlm, Readings, Roster, Settled, Stop, metrics, spend};
+use crate::observe::spend::{self, Database};
+use crate::observe::{Epoch, Keeper, LiteLlm, Readings, Roster, Stop, metrics};
 use crate::os::cgroup::CgroupRoot;
 use crate::os::clock::pause;
 use crate::os::proc::Procfs;
 use crate::os::usage::thread_cpu_us;
 use crate::redact::Redactor;
 
-/// How long the first readings are waited for.
-const FIRST_WORD: Duration = Duration::from_millis(1_200);
+/// How long the first answer is waited for: who answers does so at once as a rule, and who does not is sampled for that
+/// very reason.
+const FIRST_WORD: Duration = Duration::from_millis(500);
 /// How long the last readings may take: as long as a scrape, and a little more.
 const LAST_WORD: Duration = Duration::from_millis(1_300);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -34,6 +36,8 @@ pub struct Scene<'a> {
     pub roster: Roster,
     /// The ways to LiteLLM.
     pub access: Access,
+    /// Whether it has a database.
+    pub database: Database,
     /// Where its log is.
     pub log: &'a LogSource,
     /// Time zero.
@@ -51,6 +55,7 @@ pub struct Observers {
     litellm: Arc<LiteLlm>,
     /// Whether there is a LiteLLM to be asked; any other program is only looked at.
     asks: bool,
+    database: Database,
     digest: Digest,
     logs: Option<JoinHandle<LogWatch>>,
     sent: Vec<Sent>,
@@ -95,7 +100,6 @@ impl Observers {
             epoch: scene.epoch,
             duration: scene.duration,
             keeper: Arc::clone(&keeper),
-            settled: Settled::default(),
         });
         let readings = Readings {
             procfs,
@@ -105,28 +109,32 @@ impl Observers {
             keeper: Arc::clone(&keeper),
         };
         let (stop, pulse) = (Stop::default(), Arc::new(Pulse::default()));
-        let mut observers = Self { keeper, stop, pulse, litellm, asks, digest, logs: None, sent: Vec::new() };
-        observers.send(FIGURES, move |stop| readings.run(stop));
+        let database = scene.database;
+        let mut observers = Self { keeper, stop, pulse, litellm, asks, database, digest, logs: None, sent: Vec::new() };
         if observers.asks {
-            let (litellm, pulse) = (Arc::clone(&observers.litellm), Arc::clone(&observers.pulse));
-            observers.send(PROBES, move |stop| liveliness::watch(&litellm, &pulse, stop));
-            let litellm = Arc::clone(&observers.litellm);
-            observers.send(METRICS, move |stop| metrics::watch(&litellm, stop));
+            observers.watch_litellm();
         }
+        observers.send(FIGURES, move |stop| readings.run(stop));
         let stop = observers.stop.clone();
         observers.logs = Some(thread::spawn(move || watch.run(&stop)));
         observers
     }
 
-    /// Waits until LiteLLM has been asked everything once, or for a moment where it does not answer: what that costs it is
-    /// not part of what it does by itself.
+    /// Sends out those who ask LiteLLM. A worker that was never scraped is busy for most of a second with its first
+    /// scrape, which must be seen neither in the figures nor in the stacks: so that one is waited for, unless the proxy
+    /// is in such a state that it may take long.
+    fn watch_litellm(&mut self) {
+        let litellm = Arc::clone(&self.litellm);
+        let begun = liveliness::answers_at_once(&litellm).then(|| metrics::Watch::begin(Arc::clone(&litellm)));
+        self.send(METRICS, move |stop| begun.unwrap_or_else(|| metrics::Watch::begin(litellm)).run(stop));
+        let (litellm, pulse) = (Arc::clone(&self.litellm), Arc::clone(&self.pulse));
+        self.send(PROBES, move |stop| liveliness::watch(&litellm, &pulse, stop));
+    }
+
+    /// Waits for LiteLLM's first answer, or for a moment where there is none.
     pub fn settle(&self) {
-        if !self.asks {
-            return;
-        }
         let deadline = Instant::now() + FIRST_WORD;
-        self.litellm.settled.wait_until(deadline);
-        while self.pulse.health().answered == 0 && Instant::now() < deadline {
+        while self.asks && self.pulse.health().answered == 0 && Instant::now() < deadline {
             pause(LOOK_EVERY);
         }
     }
@@ -140,9 +148,13 @@ impl Observers {
     /// may not answer. Tells the CPU time that they took while they watched, in microseconds.
     pub fn finish(mut self, work: &Work, redactor: &mut Redactor) -> u64 {
         self.stop.set();
-        if self.asks {
-            let litellm = Arc::clone(&self.litellm);
-            self.send(REQUESTS, move |_| spend::ask(&litellm));
+        match self.database {
+            Database::Seen if self.asks => {
+                let litellm = Arc::clone(&self.litellm);
+                self.send(REQUESTS, move |_| spend::ask(&litellm));
+            }
+            Database::Unseen if self.asks => self.keeper.gap(&Database::unseen()),
+            _ => {}
         }
         match self.logs.take().map(JoinHandle::join) {
             Some(Ok(watch)) => {

@@ -23,7 +23,7 @@ impl Pace {
         Self { interval: SHORTEST.max(duration / MOST_READINGS) }
     }
 
-    /// After the first reading, which the budget does not count: it makes LiteLLM import what it needs for an answer.
+    /// After the first reading, which the budget does not count: it can make LiteLLM build all its routes, once.
     pub fn after_first(&self, begun: Instant) -> Instant {
         begun + self.interval
     }

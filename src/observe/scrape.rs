@@ -15,8 +15,12 @@ use crate::observe::sample::Metric;
 /// With the slash: without it LiteLLM redirects, and a redirect is not followed.
 const PATH: &str = "/metrics/";
 
-/// A scrape takes some milliseconds, the first one in a process's life up to a second.
+/// A scrape takes some milliseconds.
 const LIMITS: Limits = Limits { deadline: Duration::from_secs(1), bytes: 20 * 1024 * 1024 };
+
+/// `FastAPI` builds its routes when it first looks for one, and LiteLLM's `/metrics` is the last of some hundred: where
+/// nobody has scraped a worker yet, that takes most of a second, and more on a slow machine.
+const FIRST_LIMITS: Limits = Limits { deadline: Duration::from_secs(2), ..LIMITS };
 
 /// A worker that says nothing is asked again so often, later.
 const MOST_RETRIES: u32 = 2;
@@ -30,6 +34,7 @@ const OPEN_CURE: &str = "or set `require_auth_for_metrics_endpoint: false` under
 pub struct Scraper {
     auth: Auth,
     asks_for: AsksFor,
+    limits: Limits,
     missed: u32,
 }
 
@@ -76,12 +81,14 @@ impl Lost {
 impl Scraper {
     /// One that asks without the key first.
     pub fn new() -> Self {
-        Self { auth: Auth::Nothing, asks_for: AsksFor::Few, missed: 0 }
+        Self { auth: Auth::Nothing, asks_for: AsksFor::Few, limits: FIRST_LIMITS, missed: 0 }
     }
 
     /// Asks once, and again where the answer says how to.
     pub fn scrape(&mut self, door: &Door) -> Scraped {
-        match self.ask(door) {
+        let came = self.ask(door);
+        self.limits = LIMITS;
+        match came {
             Ok(sums) => {
                 self.missed = 0;
                 Scraped::Sums(sums)
@@ -104,7 +111,7 @@ impl Scraper {
     fn ask(&mut self, door: &Door) -> Result<Sums, Trouble> {
         let mut asked_before = false;
         loop {
-            let answer = door.get(&self.path(), self.auth, LIMITS).map_err(trouble)?;
+            let answer = door.get(&self.path(), self.auth, self.limits).map_err(trouble)?;
             if answer.status != 200 {
                 // Where `prisma` is missing LiteLLM fails instead of asking for a key.
                 let wants_key = matches!(answer.status, 401 | 403 | 500);

@@ -12,7 +12,8 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use crate::bundle::work;
-use crate::collect::Gap;
+use crate::collect::{Collected, Gap};
+use crate::discover::{Proxy, Role};
 use crate::observe::LiteLlm;
 use crate::observe::door::{Auth, Door, Key};
 use crate::observe::http::{Failure, Limits};
@@ -26,6 +27,34 @@ const LIMITS: Limits = Limits { deadline: Duration::from_secs(1), bytes: 2 * 102
 const BEFORE: Duration = Duration::from_hours(1);
 
 const WHAT: &str = "the last requests, from LiteLLM's spend logs";
+
+const DATABASE_CURE: &str = "connect a database (`database_url`), or give requests with `--requests FILE`";
+
+/// Whether the proxy seems to have a database. Without one the question is in vain, and dear: a path that a worker was
+/// never asked for can cost it most of a second, once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Database {
+    /// It does.
+    Seen,
+    /// Nothing tells of one.
+    Unseen,
+}
+
+impl Database {
+    /// Looks for Prisma's query engine beside the workers, and for an address in their environment and config.
+    pub fn of(proxy: &Proxy, collected: &Collected) -> Self {
+        let engine = proxy.members.iter().any(|member| member.role == Role::QueryEngine);
+        let variable = || collected.variable("DATABASE_URL").is_some();
+        let config = || collected.config.as_ref().is_some_and(|config| config.text.expose().contains("database_url:"));
+        if engine || variable() || config() { Self::Seen } else { Self::Unseen }
+    }
+
+    /// The gap that is left without asking.
+    pub fn unseen() -> Gap {
+        let why = "no database is seen: no query engine, no DATABASE_URL, no `database_url` in the config";
+        Gap::note(WHAT, why, DATABASE_CURE)
+    }
+}
 
 /// Asks for the last hundred requests and keeps their shapes, or a gap. LiteLLM writes its spend logs every few seconds,
 /// so the time for this is the end of the capture. Nothing is asked where there is no key.
@@ -43,7 +72,6 @@ fn shapes(door: &Door, epoch: Timestamp) -> Result<Vec<Shape<String>>, Reason> {
     let date = |moment: Timestamp| moment.strftime("%Y-%m-%d%%20%H%%3A%M%%3A%S").to_string();
     let (from, to) = (date(epoch - BEFORE), date(Timestamp::now()));
     let path = format!("/spend/logs/v2?start_date={from}&end_date={to}&page=1&page_size=100");
-    let database = "connect a database (`database_url`), or give requests with `--requests FILE`";
     let by_hand = "give requests with `--requests FILE`";
     let answer = door.get(&path, Auth::Key, LIMITS).map_err(|failure| {
         let why = match failure {
@@ -60,7 +88,7 @@ fn shapes(door: &Door, epoch: Timestamp) -> Result<Vec<Shape<String>>, Reason> {
         status @ (401 | 403 | 500) => {
             return Err((
                 format!("`/spend/logs/v2` refused (status {status}): no database, or a key without the right"),
-                database,
+                DATABASE_CURE,
             ));
         }
         404 => return Err(("this LiteLLM has no `/spend/logs/v2` (status 404)".to_owned(), by_hand)),
