@@ -16,13 +16,13 @@ use crate::analyse::quality::Grade;
 use crate::analyse::{Facts, Verdict, analyse};
 use crate::begin::Begun;
 use crate::bundle::archive::Artifact;
-use crate::bundle::facts::{self, EVIDENCE, Files, SAMPLES, SHAPES};
+use crate::bundle::facts::{self, BASELINE, EVIDENCE, Files, SAMPLES};
 use crate::bundle::manifest::{Manifest, Overhead, Status};
 use crate::bundle::work::{self, Work};
 use crate::collect::{Gap, Weight};
 use crate::os::clock::utc_now;
 use crate::os::proc::ProcessId;
-use crate::products::{products, texts};
+use crate::products::{products, texts_again};
 use crate::redact::{Clean, Gate, Raw, Redactor};
 use crate::sample::clocks::ProcessRecord;
 use crate::sample::join::{Traced, join};
@@ -31,6 +31,7 @@ use crate::sample::{OwnCost, Sampler, What};
 use crate::series::{Reading, Series};
 use crate::traffic::Tally;
 use crate::traffic::rows::traffic_rows;
+use crate::workload::requests::SHAPES_FILE;
 use crate::workload::{Shape, counted};
 
 /// The first bytes of a compressed file.
@@ -121,19 +122,19 @@ impl Assembled {
         Ok(())
     }
 
-    /// Leaves out the file that a reader misses least, and says so; false when none is left to leave out.
-    pub fn shed(&mut self) -> Result<bool> {
-        let order = [
-            "baseline/profiles/",
-            "profiles/samples.json.gz",
-            "flamegraphs/slice-",
-            "flamegraphs/worker-",
-            "profiles/worker-",
-        ];
+    /// Leaves out what a reader misses least, and says so; false when nothing is left to leave out.
+    pub fn shed(&mut self) -> bool {
+        let order =
+            [BASELINE, "profiles/samples.json.gz", "flamegraphs/slice-", "flamegraphs/worker-", "profiles/worker-"];
         let victim =
             order.iter().find_map(|prefix| self.artifacts.iter().position(|file| file.name.starts_with(prefix)));
-        let Some(index) = victim else { return Ok(false) };
-        let name = self.artifacts.remove(index).name;
+        let Some(index) = victim else { return false };
+        let mut name = self.artifacts.remove(index).name;
+        if name.starts_with(BASELINE) {
+            // A part of it would be no facts to compare with.
+            self.artifacts.retain(|file| !file.name.starts_with(BASELINE));
+            BASELINE.clone_into(&mut name);
+        }
         self.facts.manifest.status = Status::Partial;
         self.facts.manifest.gaps.push(Gap::new(
             name,
@@ -143,10 +144,10 @@ impl Assembled {
         // Ticket and page tell of every gap.
         let flamegraphs: Vec<Artifact> =
             self.artifacts.iter().filter(|file| file.name.starts_with("flamegraphs/")).cloned().collect();
-        let again = texts(&self.facts, &self.verdict, &flamegraphs)?;
+        let again = texts_again(&self.facts, &self.verdict, &flamegraphs);
         self.artifacts.retain(|file| again.iter().all(|text| text.name != file.name));
         self.artifacts.extend(again);
-        Ok(true)
+        true
     }
 }
 
@@ -213,7 +214,7 @@ impl Kept<'_> {
 
     fn shapes(&mut self) -> Result<Vec<Shape<Clean>>> {
         let shapes: Vec<Shape<String>> = self.work.records(work::SHAPES)?;
-        Ok(shapes.into_iter().map(|shape| shape.map(|text| self.clean(SHAPES, text.clone()))).collect())
+        Ok(shapes.into_iter().map(|shape| shape.map(|text| self.clean(SHAPES_FILE, text.clone()))).collect())
     }
 
     fn clean(&mut self, file: &str, text: String) -> Clean {

@@ -3,13 +3,15 @@
 
 use anyhow::Result;
 
+use crate::analyse::heat::IDLE_CORE_PERCENT;
 use crate::analyse::{Facts, Verdict};
 use crate::bundle::archive::Artifact;
 use crate::os::proc::ProcessId;
+use crate::render::charts::{self, Chart};
 use crate::render::flamegraph::{Heading, Palette, draw};
 use crate::render::folded::{Detail, fold};
 use crate::render::report::Pictures;
-use crate::render::{charts, diff, report, summary, ticket};
+use crate::render::{diff, report, ticket};
 use crate::sample::profile::Sample;
 
 /// The verdict, for machines.
@@ -28,7 +30,7 @@ pub fn products(facts: &Facts, verdict: &Verdict) -> Result<Vec<Artifact>> {
     files.extend(folded(facts));
     let flamegraphs = flamegraphs(facts, verdict)?;
     let charts = charts::draw_all(facts, verdict);
-    files.extend(texts(facts, verdict, &flamegraphs)?);
+    files.extend(texts(facts, verdict, &Drawn { charts: &charts, flamegraphs: &flamegraphs }));
     for chart in &charts {
         files.push(Artifact::new(format!("charts/{}.png", chart.name), charts::png(&chart.svg)?));
         files.push(Artifact::new(format!("charts/{}.svg", chart.name), chart.svg.as_str()));
@@ -37,14 +39,23 @@ pub fn products(facts: &Facts, verdict: &Verdict) -> Result<Vec<Artifact>> {
     Ok(files)
 }
 
-/// The ticket and the page, which tell of the manifest's gaps as well.
-pub fn texts(facts: &Facts, verdict: &Verdict, flamegraphs: &[Artifact]) -> Result<Vec<Artifact>> {
+/// The ticket and the page made again, with the flamegraphs that are left: a gap was added since, and both tell of it.
+pub fn texts_again(facts: &Facts, verdict: &Verdict, flamegraphs: &[Artifact]) -> [Artifact; 2] {
+    texts(facts, verdict, &Drawn { charts: &charts::draw_all(facts, verdict), flamegraphs })
+}
+
+/// What the page shows.
+struct Drawn<'a> {
+    charts: &'a [Chart],
+    flamegraphs: &'a [Artifact],
+}
+
+fn texts(facts: &Facts, verdict: &Verdict, drawn: &Drawn<'_>) -> [Artifact; 2] {
     let ticket = ticket::ticket(facts, verdict);
-    let charts = charts::draw_all(facts, verdict);
-    let flamegraphs = on_the_page(flamegraphs);
-    let pictures = Pictures { charts: &charts, flamegraphs: &flamegraphs, ticket: Some(&ticket) };
+    let flamegraphs = on_the_page(drawn.flamegraphs);
+    let pictures = Pictures { charts: drawn.charts, flamegraphs: &flamegraphs, ticket: Some(&ticket) };
     let page = report::page(facts, verdict, &pictures);
-    Ok(vec![Artifact::new(REPORT, page), Artifact::new(TICKET, ticket)])
+    [Artifact::new(REPORT, page), Artifact::new(TICKET, ticket)]
 }
 
 /// The flamegraphs that the page holds: those of the whole first, then so many of the others as keep it small.
@@ -88,7 +99,7 @@ pub fn flamegraphs(facts: &Facts, verdict: &Verdict) -> Result<Vec<Artifact>> {
         };
         let cpu_seconds = chosen().map(|sample| sample.cpu_ns).sum::<u64>() as f64 / 1e9;
         let cores = if seconds > 0.0 { cpu_seconds / seconds } else { 0.0 };
-        let idle = if cores * 100.0 < summary::IDLE_CORE_PERCENT { "nearly idle: " } else { "" };
+        let idle = if cores * 100.0 < IDLE_CORE_PERCENT { "nearly idle: " } else { "" };
         let subtitle = format!(
             "{idle}{cpu_seconds:.2} CPU-seconds in {seconds:.1} s ({cores:.2} cores on average), {} samples, quality {}",
             chosen().count(),

@@ -110,7 +110,7 @@ fn seal_and_pack(assembled: &mut Assembled) -> Result<Vec<u8>, Failure> {
     loop {
         assembled.seal()?;
         let tarball = pack(&assembled.facts.manifest.name, &mut assembled.artifacts, time).context("the tarball")?;
-        if tarball.len() <= LARGEST_BYTES || !assembled.shed().context("a smaller bundle")? {
+        if tarball.len() <= LARGEST_BYTES || !assembled.shed() {
             return Ok(tarball);
         }
     }

@@ -4,9 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
-use serde::Serialize;
 
-use crate::analyse::compare::{Comparison, compare};
+use crate::analyse::compare::compare;
 use crate::analyse::{Facts, analyse};
 use crate::bundle::archive::Artifact;
 use crate::bundle::facts::{lacks, read};
@@ -62,7 +61,7 @@ pub fn diff(plan: &DiffPlan) -> Result<u8, Failure> {
     let (before, after) = (open(&plan.before)?, open(&plan.after)?);
     let comparison = compare(&before, &after);
     let text = drawn::text(&before, &after, &comparison);
-    let json = serde_json::to_string_pretty(&Difference { comparison: &comparison }).context("JSON")?;
+    let json = serde_json::to_string_pretty(&comparison).context("JSON")?;
     if let Some(folder) = &plan.output {
         let svg = drawn::flamegraph(&before, &after, &comparison).context("the differential flamegraph")?;
         let files = [("diff.json", json.clone()), ("diff.md", text.clone()), ("diff.svg", svg)];
@@ -71,13 +70,6 @@ pub fn diff(plan: &DiffPlan) -> Result<u8, Failure> {
     }
     say_result(if plan.result == ResultForm::Json { &json } else { &text }, Kept::Nothing)?;
     Ok(exit::COMPLETE)
-}
-
-/// What `capture diff --json` prints.
-#[derive(Serialize)]
-struct Difference<'a> {
-    #[serde(flatten)]
-    comparison: &'a Comparison,
 }
 
 fn facts(bundle: &Bundle, path: &Path) -> Result<Facts, Failure> {

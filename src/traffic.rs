@@ -193,7 +193,9 @@ impl<T: Clone + PartialEq> Window<T> {
             let grown = histogram.since(earlier.latencies.get(latency).unwrap_or(&nothing))?;
             latencies.insert(*latency, grown);
         }
-        let grown = |later: Option<f64>, earlier: Option<f64>| later.map(|all| (all - earlier.unwrap_or(0.0)).max(0.0));
+        let grown = |later: Option<f64>, earlier: Option<f64>| {
+            later.map(|all| all - earlier.unwrap_or(0.0)).filter(|grown| *grown >= 0.0)
+        };
         Some(Self {
             source: later.source,
             from_us: Some(earlier.at_us),

@@ -7,8 +7,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use litellm_capture::{
+    analyse::analyse,
+    assemble::Assembled,
+    bundle::{archive::Artifact, facts},
+};
 use serde_json::Value;
-use support::{Capture, bundle::Bundle, names_in, repository};
+use support::{Capture, bundle::Bundle, names_in, repository, target::Target};
 
 fn stored(format: &str) -> PathBuf {
     repository().join("tests/bundles").join(format!("{format}.tar.gz"))
@@ -115,4 +120,59 @@ fn a_baseline_or_a_sample_that_cannot_be_read_is_refused_before_anything_is_atta
         let output = capture.args([option, file]).run().assert_status(2).assert_stdout("").assert_stderr_has(file);
         output.assert_left_nothing();
     }
+}
+
+#[test]
+fn what_the_baseline_keeps_by_name_of_the_reporters_requests_does_not_travel_on() {
+    const CANARY: &str = "the board decided on layoffs";
+    let target = Target::alone();
+    let capture = |output: &str| {
+        let capture = Capture::new().fake_py_spy("works").pid(target.pid());
+        capture.args(["--duration", "2s", "--slice", "1s", "--quiet", "-o", output])
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let sample = folder.path().join("requests.jsonl");
+    let request = format!(r#"{{"model": "gpt", "messages": [{{"role": "user", "content": "{CANARY}"}}]}}"#);
+    fs::write(&sample, request).expect("a file");
+    let before = capture("before.tar.gz").args(["--include-prompts", "--requests", path(&sample)]).run();
+    let before = before.assert_status(0);
+    let content = "workload/requests-from-reporter.jsonl";
+    assert!(before.only_bundle().text(content).contains(CANARY), "it was asked for by name");
+
+    let after = capture("after.tar.gz").args(["--baseline", path(&before.bundle_path())]).run().assert_status(0);
+    let bundle = after.only_bundle();
+    assert!(bundle.names().any(|name| name == "baseline/workload/requests.jsonl"), "shapes are facts to compare");
+    for (name, bytes) in bundle.files() {
+        assert!(!String::from_utf8_lossy(bytes).contains(CANARY), "{name}");
+    }
+}
+
+#[test]
+fn a_bundle_that_is_too_large_sheds_what_is_missed_least_and_says_so() {
+    let bundle = litellm_capture::bundle::open::Bundle::open(&stored("1.1")).expect("a bundle");
+    let facts = facts::read(bundle.files()).expect("its facts");
+    let artifacts = bundle.files().iter().map(|(name, bytes)| Artifact::new(name.clone(), bytes.clone()));
+    let mut assembled = Assembled {
+        verdict: analyse(&facts),
+        manifest: facts.manifest.clone(),
+        facts,
+        artifacts: artifacts.filter(|file| file.name != "manifest.json").collect(),
+    };
+    let names =
+        |assembled: &Assembled| -> Vec<String> { assembled.artifacts.iter().map(|file| file.name.clone()).collect() };
+
+    assert!(assembled.shed());
+    assert!(!names(&assembled).iter().any(|name| name.starts_with("baseline/")), "all of it, or it is of no use");
+    let left = assembled.artifacts.iter().map(|file| (file.name.clone(), file.bytes.clone()));
+    let manifest = serde_json::to_vec(&assembled.facts.manifest).expect("JSON");
+    let left = left.chain([("manifest.json".to_owned(), manifest)]).collect();
+    assert!(facts::read(&left).expect("what is left can be read").baseline.is_none());
+
+    while assembled.shed() {}
+    let left = names(&assembled);
+    for kept in ["TICKET.md", "report.html", "flamegraphs/all.svg", "profiles/all.folded", "charts/cpu.png"] {
+        assert!(left.iter().any(|name| name == kept), "{kept} is not in {left:?}");
+    }
+    let ticket = assembled.artifacts.iter().find(|file| file.name == "TICKET.md").expect("a ticket");
+    assert!(String::from_utf8_lossy(&ticket.bytes).contains("larger than an attachment may be"));
 }

@@ -26,8 +26,8 @@ pub fn limit(value: f64) -> String {
 }
 
 /// `4 workers`.
-pub fn counted(count: impl Into<u64>, noun: &str) -> String {
-    let count = count.into();
+pub fn counted(count: impl TryInto<u64>, noun: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 

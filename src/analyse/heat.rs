@@ -13,7 +13,7 @@ use crate::redact::Clean;
 use crate::sample::profile::{Place, Profile};
 
 /// Below this share of one core for each worker a proxy is idle: its timers alone use about as much.
-const IDLE_CORE_PERCENT: f64 = 2.0;
+pub const IDLE_CORE_PERCENT: f64 = 2.0;
 /// A worker below this is not hot, whatever the others do: half of its time it waits for work.
 const HOT_CORE_PERCENT: f64 = 50.0;
 /// So many times the others' median is no chance: the kernel deals connections to workers unevenly, but hardly by

@@ -12,9 +12,11 @@ use crate::bundle::archive::Artifact;
 use crate::bundle::manifest::{Format, Manifest};
 use crate::bundle::samples;
 use crate::bundle::work::MANIFEST;
+use crate::logs::{BEFORE_FILE, DURING_FILE};
 use crate::redact::Clean;
 use crate::sample::profile::Profile;
 use crate::series::{Series, Table};
+use crate::workload::requests::SHAPES_FILE;
 
 /// Files by their path below the bundle's folder.
 pub type Files = BTreeMap<String, Vec<u8>>;
@@ -29,12 +31,6 @@ pub const FINGERPRINT: &str = "environment/fingerprint.json";
 pub const VARIABLES: &str = "environment/env.json";
 /// The config file.
 pub const CONFIG: &str = "environment/config.redacted.yaml";
-/// Shapes of requests.
-pub const SHAPES: &str = "workload/requests.jsonl";
-/// The log before the spike.
-pub const LOG_BEFORE: &str = "logs/before.log";
-/// The log during the spike.
-pub const LOG_DURING: &str = "logs/during.log";
 /// The folder of the tables.
 const SERIES: &str = "series/";
 /// The folder that holds the facts of the bundle that this one is held against.
@@ -49,7 +45,7 @@ pub fn write(facts: &Facts) -> Result<Vec<Artifact>> {
     }
     if !facts.shapes.is_empty() {
         let lines: Vec<String> = facts.shapes.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
-        files.push(Artifact::new(SHAPES, lines.join("\n") + "\n"));
+        files.push(Artifact::new(SHAPES_FILE, lines.join("\n") + "\n"));
     }
     Ok(files)
 }
@@ -86,7 +82,7 @@ impl Below<'_> {
         let mut manifest: Manifest = self.json(MANIFEST)?;
         // The list is the archive's own business, and is not complete before the archive is.
         manifest.files = Vec::new();
-        let shapes = self.text(SHAPES).unwrap_or_default();
+        let shapes = self.text(SHAPES_FILE).unwrap_or_default();
         let has_baseline = self.prefix.is_empty() && self.files.contains_key(&format!("{BASELINE}{MANIFEST}"));
         let baseline = has_baseline.then(|| read_below(self.files, BASELINE).context("the baseline in it"));
         Ok(Facts {
@@ -97,8 +93,8 @@ impl Below<'_> {
             fingerprint: self.file(FINGERPRINT).map(|_| self.json(FINGERPRINT)).transpose()?,
             variables: self.file(VARIABLES).map(|_| self.json(VARIABLES)).transpose()?.unwrap_or_default(),
             config: self.text(CONFIG),
-            shapes: shapes.lines().map(|line| parse(SHAPES, line.as_bytes())).collect::<Result<_>>()?,
-            logs: Logs { before: self.text(LOG_BEFORE), during: self.text(LOG_DURING) },
+            shapes: shapes.lines().map(|line| parse(SHAPES_FILE, line.as_bytes())).collect::<Result<_>>()?,
+            logs: Logs { before: self.text(BEFORE_FILE), during: self.text(DURING_FILE) },
             baseline: baseline.transpose()?.map(Box::new),
         })
     }

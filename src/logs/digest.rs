@@ -1,5 +1,6 @@
 //! From what was gathered to what goes into the bundle: clean text, and what it says.
 
+use crate::bundle::facts::EVIDENCE;
 use crate::collect::Gap;
 use crate::logs::Finding;
 use crate::logs::access::Access;
@@ -18,8 +19,6 @@ use crate::workload::{Shape, When, requests};
 pub const BEFORE_FILE: &str = "logs/before.log";
 /// The lines during it.
 pub const DURING_FILE: &str = "logs/during.log";
-/// Where findings and tallies go.
-const EVIDENCE_FILE: &str = "evidence.json";
 
 /// What the logs say, ready for the bundle.
 #[derive(Debug, Default)]
@@ -86,9 +85,9 @@ impl Digest {
             before,
             during: during_text,
             shapes: shapes.map(|shape| shape.map(|text| clean(requests::SHAPES_FILE, text))).collect(),
-            tallies: tallies.map(|tally| tally.map(|text| clean(EVIDENCE_FILE, text))).collect(),
+            tallies: tallies.map(|tally| tally.map(|text| clean(EVIDENCE, text))).collect(),
             readings: timeline.iter().flat_map(Timeline::readings).collect(),
-            findings: self.findings.list(redactor, EVIDENCE_FILE),
+            findings: self.findings.list(redactor, EVIDENCE),
             gaps,
         }
     }

@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket}
 
 use crate::collect::Gap;
 use crate::observe::http::{self, Answer, Failure, Limits, Question};
+use crate::observe::listen::reachable;
 use crate::redact::Raw;
 
 /// What is known of the ways to the proxy.
@@ -101,17 +102,9 @@ impl Door {
 }
 
 fn of_listening(listening: &[SocketAddr]) -> Result<SocketAddr, NoDoor> {
-    let reached = |address: &SocketAddr| {
-        let ip = match address.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-            ip => ip,
-        };
-        SocketAddr::new(ip, address.port())
-    };
     listening
         .first()
-        .map(reached)
+        .map(|address| reachable(*address))
         .ok_or(NoDoor { why: "no address is known on which the proxy listens", cure: URL_CURE })
 }
 

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+pub use crate::analyse::figures::counted;
 use crate::analyse::figures::{duration, gib, number};
 
 /// A length of time in seconds: `320 µs`, `12.3 ms`, `4.56 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`.
@@ -61,11 +62,6 @@ pub fn cores(cores: f64) -> String {
 /// A moment: `2026-11-24 06:15:00 UTC`.
 pub fn utc(moment: Timestamp) -> String {
     moment.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
-}
-
-/// `1 worker`, `2 workers`.
-pub fn counted(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 fn grouped(whole: f64) -> String {

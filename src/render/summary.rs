@@ -2,7 +2,7 @@
 
 use crate::analyse::classify::{Class, Classification};
 use crate::analyse::functions::Function;
-use crate::analyse::heat::Spread;
+use crate::analyse::heat::{IDLE_CORE_PERCENT, Spread};
 use crate::analyse::sizing::Size;
 use crate::analyse::stall::Stall;
 use crate::analyse::verdict::{Cpu, Verdict};
@@ -16,8 +16,6 @@ use crate::render::figures::{counted, difference, percent, span, utc};
 const FUNCTIONS_SHOWN: usize = 3;
 /// Owners named in the summary.
 const OWNERS_SHOWN: usize = 4;
-/// Below this share of one core for each worker a proxy is idle: its timers alone use about as much.
-pub const IDLE_CORE_PERCENT: f64 = 2.0;
 /// What is longer goes on in the next line, below its beginning.
 const LONGEST_LINE: usize = 120;
 /// A percent sign while lines are broken: no white space, and in no text.

@@ -4,9 +4,10 @@ use crate::analyse::facts::Facts;
 use crate::analyse::verdict::Verdict;
 use crate::render::charts::picture::{Key, Layer, Panel, Picture, Reach, Span, Stroke, colour};
 use crate::render::charts::scale::Unit;
-use crate::render::charts::scene::{MOST_STEPS, Scene, before_name, counted, why};
+use crate::render::charts::scene::{MOST_STEPS, Scene, before_name, why};
 use crate::render::charts::steps::{Of, Step, rates, ratios, thinned, within};
 use crate::render::charts::workers::{Told, stack};
+use crate::render::figures::counted;
 use crate::series::{Table, column, table};
 
 /// The chart.
@@ -44,7 +45,7 @@ pub fn picture(facts: &Facts, verdict: &Verdict, scene: &Scene) -> Picture {
     }
     let title = match stack.workers {
         0 => "CPU: cores used by each worker".to_owned(),
-        workers => format!("CPU: cores used by {}", counted(workers)),
+        workers => format!("CPU: cores used by {}", counted(workers, "worker")),
     };
     let panel = Panel {
         heading: Unit::Cores.heading().to_owned(),

@@ -4,9 +4,10 @@ use crate::analyse::facts::Facts;
 use crate::analyse::verdict::Verdict;
 use crate::render::charts::picture::{Key, Layer, Panel, Picture, Reach, Span, Stroke, colour};
 use crate::render::charts::scale::Unit;
-use crate::render::charts::scene::{MOST_STEPS, Scene, counted, why};
+use crate::render::charts::scene::{MOST_STEPS, Scene, why};
 use crate::render::charts::steps::{Of, readings, thinned, within};
 use crate::render::charts::workers::{Told, stack};
+use crate::render::figures::counted;
 use crate::series::{column, table};
 
 /// The chart.
@@ -37,7 +38,7 @@ pub fn picture(facts: &Facts, verdict: &Verdict, scene: &Scene) -> Picture {
     }
     let title = match stack.workers {
         0 => "Memory of the workers' cgroup".to_owned(),
-        workers => format!("Memory: resident in {}", counted(workers)),
+        workers => format!("Memory: resident in {}", counted(workers, "worker")),
     };
     let panel = Panel { heading: String::new(), unit: Unit::Bytes, height: 1.0, span: Span::FromNought, layers };
     Picture { title, figures: "most while sampled", panels: vec![panel], notes }

@@ -72,11 +72,6 @@ pub fn before_name(source: BeforeSource) -> &'static str {
     }
 }
 
-/// `4 workers`.
-pub fn counted(count: usize) -> String {
-    if count == 1 { "1 worker".to_owned() } else { format!("{count} workers") }
-}
-
 /// Why there are no such figures, by the gaps of the capture that speak of one of these words; and what to do. Names are
 /// not set apart, as a drawing has but one font.
 pub fn why(facts: &Facts, words: &[&str], otherwise: &str) -> String {

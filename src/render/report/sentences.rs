@@ -91,7 +91,7 @@ fn quality(html: &mut Html, manifest: &Manifest, verdict: &Verdict) {
     html.own("<dt>Profile</dt><dd>").text(&format!(
         "{}: {}, {} lost ({}), {:.1} Hz reached",
         quality.grade.word(),
-        counted(quality.samples as usize, "sample"),
+        counted(quality.samples, "sample"),
         quality.errors,
         percent(quality.errors_percent),
         quality.achieved_hz,

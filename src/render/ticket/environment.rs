@@ -65,7 +65,7 @@ fn environment(fingerprint: &Fingerprint<Clean>) -> Table {
     table.row(["LiteLLM".to_owned(), known(litellm.version.as_ref())]);
     let build = python.build.as_ref().map(|build| format!(", build {}", code(build.as_str()))).unwrap_or_default();
     table.row(["Python".to_owned(), known(python.version.as_ref()) + &build]);
-    let workers = counted(litellm.workers_running as usize, "worker");
+    let workers = counted(litellm.workers_running, "worker");
     table.row(["Server".to_owned(), format!("{server}, {workers} running, event loop {event_loop}")]);
     host(&mut table, &fingerprint.host);
     cgroup(&mut table, &fingerprint.cgroup);

@@ -32,7 +32,7 @@ pub fn write(document: &mut Document, facts: &Facts, verdict: &Verdict) {
         ),
         quality(verdict),
         "Shares and widths are CPU time from the kernel's clock of each thread, dealt out to the stacks; they are not counts of samples".to_owned(),
-        format!("Redaction withheld {}; `redactions.json` says by which rules and never what", counted(manifest.redactions as usize, "value")),
+        format!("Redaction withheld {}; `redactions.json` says by which rules and never what", counted(manifest.redactions, "value")),
     ];
     points.push(match Overhead::of(&facts.evidence, verdict, 0.0) {
         Some(cost) => format!(
