@@ -10,6 +10,7 @@ pub mod governor;
 pub mod join;
 pub mod mend;
 pub mod profile;
+pub mod native;
 pub mod pyspy;
 pub mod record;
 pub mod samplers;

@@ -1,0 +1,164 @@
+//! Where CPython keeps what a sampler reads, for one version: offsets in bytes, and the shapes that differ.
+//!
+//! From 3.13 on the interpreter tells its offsets itself; before that they are in tables made from its headers.
+
+/// A version of CPython.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    /// 3.`minor`.
+    pub minor: u8,
+    /// 3.minor.`patch`.
+    pub patch: u8,
+}
+
+/// Everything that the reader needs to know of a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// Of which version.
+    pub version: Version,
+    /// `PyThreadState`.
+    pub thread: ThreadLayout,
+    /// `_PyInterpreterFrame`, or `PyFrameObject` in 3.10.
+    pub frame: FrameLayout,
+    /// `PyCodeObject`.
+    pub code: CodeLayout,
+    /// Objects that names are made of.
+    pub object: ObjectLayout,
+}
+
+/// `PyThreadState`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ThreadLayout {
+    /// Bytes from the beginning that hold all fields below.
+    pub size: usize,
+    /// `next`, the next thread of the interpreter.
+    pub next: usize,
+    /// `interp`.
+    pub interpreter: usize,
+    /// Pointer to the topmost frame: `frame` (3.10), `current_frame` (3.13 on); in 3.11 and 3.12 `cframe`, which points
+    /// to the place that holds it.
+    pub current_frame: usize,
+    /// Whether `current_frame` holds the frame or is one step away.
+    pub current_frame_is: Indirection,
+    /// `thread_id`, the pthread's.
+    pub thread_id: usize,
+    /// `native_thread_id`, the kernel's id in the target's own PID namespace; none in 3.10.
+    pub native_thread_id: Option<usize>,
+    /// `gil_requested`; none before 3.15.
+    pub gil_requested: Option<usize>,
+}
+
+/// How a thread knows its topmost frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Indirection {
+    /// By a pointer to the frame.
+    Direct,
+    /// By a pointer to a `_PyCFrame` (3.11, 3.12), whose `current_frame` at this offset points to the frame.
+    ThroughCFrame(usize),
+}
+
+/// A frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameLayout {
+    /// Bytes from the frame's beginning that hold all fields below.
+    pub size: usize,
+    /// `previous` (`f_back` in 3.10).
+    pub previous: usize,
+    /// `f_executable` (`f_code` up to 3.12).
+    pub executable: usize,
+    /// Low bits of `executable` that are a tag and not the address: 0 before 3.14.
+    pub executable_tag: u64,
+    /// The instruction.
+    pub instruction: Instruction,
+    /// `owner`, one byte; none in 3.10.
+    pub owner: Option<usize>,
+    /// The owner from which on a frame stands for a piece of C stack and not for a function: 3 (`FRAME_OWNED_BY_CSTACK`,
+    /// later `FRAME_OWNED_BY_INTERPRETER`); such frames exist from 3.12 on.
+    pub shim_owner: u8,
+}
+
+/// The owner of a frame that lives in its generator or coroutine (`FRAME_OWNED_BY_GENERATOR`).
+pub const OWNED_BY_GENERATOR: u8 = 1;
+
+/// How a frame tells where it is in its code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Instruction {
+    /// A 32-bit index of the last instruction in code units of two bytes, at this offset (`f_lasti`, 3.10).
+    Index(usize),
+    /// The address of the last instruction (`prev_instr`, 3.11 and 3.12) or of the one being executed (`instr_ptr`,
+    /// 3.13 on), at this offset.
+    Address(usize),
+}
+
+/// `PyCodeObject`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CodeLayout {
+    /// Bytes from the beginning that hold all fields below.
+    pub size: usize,
+    /// `co_filename`.
+    pub filename: usize,
+    /// `co_name`.
+    pub name: usize,
+    /// `co_qualname`; none in 3.10.
+    pub qualname: Option<usize>,
+    /// `co_linetable`, a bytes object.
+    pub linetable: usize,
+    /// `co_firstlineno`, 32 bits.
+    pub firstlineno: usize,
+    /// `co_code_adaptive`, where the instructions begin; none in 3.10.
+    pub instructions: Option<usize>,
+    /// `_co_firsttraceable`, 32 bits: a frame before that instruction is not yet complete; none in 3.10.
+    pub firsttraceable: Option<usize>,
+}
+
+/// Objects of the interpreter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ObjectLayout {
+    /// `ob_type`.
+    pub ob_type: usize,
+    /// `ob_size` of `PyBytesObject`.
+    pub bytes_size: usize,
+    /// `ob_sval` of `PyBytesObject`.
+    pub bytes_data: usize,
+    /// `length` of `PyASCIIObject`.
+    pub text_length: usize,
+    /// `state` of `PyASCIIObject`, whose bits differ between versions.
+    pub text_state: usize,
+    /// Size of `PyASCIIObject`, after which ASCII text follows.
+    pub text_ascii: usize,
+    /// Size of `PyCompactUnicodeObject`, after which other text follows.
+    pub text_compact: usize,
+}
+
+/// The main interpreter of a process, found and checked: absolute addresses in the target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interpreter {
+    /// Where its fields are.
+    pub layout: Layout,
+    /// `PyInterpreterState`.
+    pub address: u64,
+    /// The pointer to the first thread, `threads.head`.
+    pub threads_head: u64,
+    /// Who has the GIL.
+    pub gil: Gil,
+    /// `gc.collecting`, 32 bits.
+    pub gc_collecting: u64,
+    /// The pointer to `sys.modules`, a dict.
+    pub modules: u64,
+    /// How many further interpreters there are, whose threads are not read.
+    pub subinterpreters: u32,
+}
+
+/// Where it says who holds the GIL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gil {
+    /// `_PyRuntime.gilstate.tstate_current` (3.10, 3.11): the thread that holds it, or zero.
+    Current(u64),
+    /// `locked`, 32 bits, and `last_holder` of `struct _gil_runtime_state` (3.12 on).
+    Lock {
+        /// Address of `locked`.
+        locked: u64,
+        /// Address of `last_holder`.
+        holder: u64,
+    },
+}
