@@ -1,0 +1,136 @@
+//! Many places of the target's memory in one call, and what was found there.
+//!
+//! A call costs a microsecond, a further stretch a third of one and a further page a quarter (measured), so what lies
+//! close together is read as one stretch.
+
+use std::ops::Range;
+
+use crate::os::memory::{Fault, MOST_STRETCHES, Memory, Stretch};
+
+/// A page of the target's memory, the smallest there is: what is read of one page is copied within some nanoseconds.
+pub const PAGE: u64 = 4096;
+/// Stretches that lie no further apart are read as one.
+const CLOSE: u64 = 1024;
+/// More than that is never read at once: 4,096 frames of a kilobyte each.
+const MOST_BYTES: usize = 4 << 20;
+
+/// Places to read, and their contents once read. Its buffers are kept from one use to the next.
+#[derive(Debug, Default)]
+pub struct Batch {
+    stretches: Vec<Stretch>,
+    /// Where each stretch begins in `bytes`.
+    offsets: Vec<usize>,
+    bytes: Vec<u8>,
+    /// Bytes asked for.
+    wanted: usize,
+    /// Bytes that came.
+    read: usize,
+}
+
+impl Batch {
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.stretches.clear();
+        self.offsets.clear();
+        self.wanted = 0;
+        self.read = 0;
+    }
+
+    /// How many stretches there are.
+    pub fn len(&self) -> usize {
+        self.stretches.len()
+    }
+
+    /// Whether there is nothing to read.
+    pub fn is_empty(&self) -> bool {
+        self.stretches.is_empty()
+    }
+
+    /// Adds a stretch after all others; false when it is too much or beyond all memory.
+    pub fn add(&mut self, address: u64, length: usize) -> bool {
+        if self.wanted + length > MOST_BYTES || address.checked_add(length as u64).is_none() {
+            return false;
+        }
+        self.stretches.push(Stretch { base: address as usize, len: length });
+        self.offsets.push(self.wanted);
+        self.wanted += length;
+        true
+    }
+
+    /// Adds a stretch, as a part of the last one where it lies close to it. No stretch before number `first` is touched.
+    pub fn join(&mut self, address: u64, length: usize, first: usize) -> bool {
+        let Some(end) = address.checked_add(length as u64) else { return false };
+        if self.stretches.len() > first
+            && let Some(last) = self.stretches.last_mut()
+        {
+            let (from, to) = (last.base as u64, (last.base + last.len) as u64);
+            if address <= to + CLOSE && end + CLOSE >= from {
+                let (joined_from, joined_to) = (from.min(address), to.max(end));
+                let grown = (joined_to - joined_from) as usize - last.len;
+                if self.wanted + grown > MOST_BYTES {
+                    return false;
+                }
+                last.base = joined_from as usize;
+                last.len += grown;
+                self.wanted += grown;
+                return true;
+            }
+        }
+        self.add(address, length)
+    }
+
+    /// Whether a stretch from number `first` on holds these bytes already.
+    pub fn holds(&self, from: u64, to: u64, first: usize) -> bool {
+        let holds = |stretch: &Stretch| stretch.base as u64 <= from && to <= (stretch.base + stretch.len) as u64;
+        self.stretches.iter().skip(first).any(holds)
+    }
+
+    /// Adds stretch number `index` once more.
+    pub fn repeat(&mut self, index: usize) -> bool {
+        let Some(Stretch { base, len }) = self.stretches.get(index).copied() else { return false };
+        self.add(base as u64, len)
+    }
+
+    /// Reads them all, in their order. What cannot be read ends it there; [`Batch::at`] tells what came.
+    pub fn read(&mut self, memory: &impl Memory) -> Result<(), Fault> {
+        if self.bytes.len() < self.wanted {
+            self.bytes.resize(self.wanted.next_power_of_two(), 0);
+        }
+        self.read = 0;
+        for chunk in self.stretches.chunks(MOST_STRETCHES) {
+            let wanted: usize = chunk.iter().map(|stretch| stretch.len).sum();
+            let into = &mut self.bytes[self.read..self.read + wanted];
+            let read = match memory.read(chunk, into) {
+                // The first of all says what is wrong with the process; a later one only with that place.
+                Err(fault) if self.read == 0 => return Err(fault),
+                Err(_) => 0,
+                Ok(read) => read.min(wanted),
+            };
+            self.read += read;
+            if read < wanted {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The bytes of stretch number `index`; none where they did not come.
+    pub fn stretch(&self, index: usize) -> Option<&[u8]> {
+        let (offset, length) = (*self.offsets.get(index)?, self.stretches.get(index)?.len);
+        (offset + length <= self.read).then(|| &self.bytes[offset..offset + length])
+    }
+
+    /// The bytes at an address and the number of the stretch that holds them, looked for in the stretches `among`, from
+    /// number `hint` on first: frames that call each other mostly stand in the order in which they were asked for.
+    pub fn at(&self, address: u64, length: usize, among: Range<usize>, hint: usize) -> Option<(&[u8], usize)> {
+        let hint = hint.clamp(among.start, among.end);
+        (hint..among.end).chain(among.start..hint).find_map(|index| {
+            let stretch = self.stretches.get(index)?;
+            let from = usize::try_from(address).ok()?.checked_sub(stretch.base)?;
+            if from.checked_add(length)? > stretch.len {
+                return None;
+            }
+            self.stretch(index).map(|bytes| (&bytes[from..from + length], index))
+        })
+    }
+}

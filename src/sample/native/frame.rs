@@ -1,0 +1,69 @@
+//! One frame, as its bytes in the target tell it.
+
+use crate::sample::native::layout::{FrameLayout, Instruction, OWNED_BY_GENERATOR};
+
+/// What a sampler wants of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame {
+    /// Where it is.
+    pub address: u64,
+    /// The caller's frame; zero at the root.
+    pub previous: u64,
+    /// Its code object.
+    pub executable: u64,
+    /// The instruction, as its version writes it.
+    pub instruction: u64,
+    /// Whose it is.
+    pub owner: Owner,
+}
+
+/// Whose memory a frame is in, and with it what it stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// The thread's stack of frames (before 3.11 any frame): a function.
+    Thread,
+    /// A generator or coroutine.
+    Generator,
+    /// A piece of C stack between two runs of the interpreter: no function.
+    Shim,
+}
+
+impl Frame {
+    /// The frame at `address` in these bytes, which are as many as its layout says.
+    pub fn parse(layout: &FrameLayout, address: u64, bytes: &[u8]) -> Option<Self> {
+        let owner = match layout.owner.map(|offset| bytes.get(offset).copied()) {
+            None => Owner::Thread,
+            Some(owner) => match owner? {
+                OWNED_BY_GENERATOR => Owner::Generator,
+                owner if owner >= layout.shim_owner => Owner::Shim,
+                _ => Owner::Thread,
+            },
+        };
+        let instruction = match layout.instruction {
+            Instruction::Index(offset) => u64::from(u32::from_ne_bytes(array(bytes, offset)?)),
+            Instruction::Address(offset) => u64::from_ne_bytes(array(bytes, offset)?),
+        };
+        Some(Self {
+            address,
+            previous: u64::from_ne_bytes(array(bytes, layout.previous)?),
+            executable: u64::from_ne_bytes(array(bytes, layout.executable)?) & !layout.executable_tag,
+            instruction,
+            owner,
+        })
+    }
+
+    /// Whether both are the same function at the same instruction in the same place.
+    pub fn stands_as(&self, other: &Self) -> bool {
+        self.is_run_of(other) && self.instruction == other.instruction
+    }
+
+    /// Whether both are the same function, called from the same place.
+    pub fn is_run_of(&self, other: &Self) -> bool {
+        (self.address, self.executable, self.previous) == (other.address, other.executable, other.previous)
+    }
+}
+
+/// `N` bytes from an offset on.
+pub fn array<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
+    bytes.get(offset..offset.checked_add(N)?)?.try_into().ok()
+}

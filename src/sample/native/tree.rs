@@ -1,0 +1,122 @@
+//! The stacks seen: each frame and each stack once, by number, and which calls were read beyond doubt.
+
+use std::collections::HashSet;
+
+use crate::sample::profile::{Interner, StackNode};
+
+/// So many stacks are told apart; what comes after that is counted at its deepest known caller.
+const MOST_STACKS: usize = 400_000;
+
+/// A function at a line: number of the code object, line.
+pub type Place = (u32, u32);
+
+/// Everything that was seen of one worker's stacks.
+#[derive(Debug, Default)]
+pub struct Tree {
+    places: Interner<Place>,
+    stacks: Interner<StackNode>,
+    /// Calls from a line of a function to another function that were seen in a stack that is whole.
+    calls: HashSet<(u32, u32)>,
+    /// Whether all calls of a stack are noted, by its number; as long as the highest number that was noted.
+    confirmed: Vec<bool>,
+}
+
+impl Tree {
+    /// The number of the stack in which `parent` calls this place.
+    pub fn stack(&mut self, parent: Option<u32>, place: Place) -> Option<u32> {
+        if self.stacks.items().len() >= MOST_STACKS {
+            return parent;
+        }
+        let frame = self.places.id(place);
+        Some(self.stacks.id(StackNode { parent, frame }))
+    }
+
+    /// All places, by number.
+    pub fn places(&self) -> &[Place] {
+        self.places.items()
+    }
+
+    /// All stacks, by number.
+    pub fn stacks(&self) -> &[StackNode] {
+        self.stacks.items()
+    }
+
+    /// Notes that every call of this stack was seen beyond doubt. With a stack its callers' are confirmed too, so one
+    /// that is seen again costs one look.
+    pub fn confirm(&mut self, stack: u32) {
+        let mut next = Some(stack);
+        while let Some(stack) = next.filter(|&stack| !self.is_noted(stack)) {
+            if self.confirmed.len() <= stack as usize {
+                self.confirmed.resize(self.stacks.items().len().max(stack as usize + 1), false);
+            }
+            self.confirmed[stack as usize] = true;
+            self.calls.extend(self.call(stack));
+            next = self.parent(stack);
+        }
+    }
+
+    /// Whether every call of this stack was seen beyond doubt, in whatever stacks.
+    pub fn is_confirmed(&self, stack: u32) -> bool {
+        let mut next = Some(stack);
+        while let Some(stack) = next.filter(|&stack| !self.is_noted(stack)) {
+            if self.call(stack).is_some_and(|call| !self.calls.contains(&call)) {
+                return false;
+            }
+            next = self.parent(stack);
+        }
+        true
+    }
+
+    fn is_noted(&self, stack: u32) -> bool {
+        self.confirmed.get(stack as usize).copied().unwrap_or(false)
+    }
+
+    fn parent(&self, stack: u32) -> Option<u32> {
+        self.stacks.items().get(stack as usize)?.parent
+    }
+
+    /// The call that made the leaf of a stack: the caller's place and the function called; none at the root.
+    fn call(&self, stack: u32) -> Option<(u32, u32)> {
+        let node = self.stacks.items().get(stack as usize)?;
+        let caller = self.stacks.items().get(node.parent? as usize)?;
+        let function = self.places.items().get(node.frame as usize)?.0;
+        Some((caller.frame, function))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The stack of these places, the root first.
+    fn stack(tree: &mut Tree, places: &[Place]) -> u32 {
+        places.iter().fold(None, |parent, &place| tree.stack(parent, place)).unwrap()
+    }
+
+    #[test]
+    fn a_stack_is_numbered_once() {
+        let mut tree = Tree::default();
+        let first = stack(&mut tree, &[(1, 10), (2, 20)]);
+        assert_eq!(first, stack(&mut tree, &[(1, 10), (2, 20)]));
+        assert_ne!(first, stack(&mut tree, &[(1, 11), (2, 20)]));
+        assert_eq!((tree.places().len(), tree.stacks().len()), (3, 4));
+    }
+
+    #[test]
+    fn a_stack_made_of_calls_that_were_seen_is_confirmed_whatever_line_its_leaf_is_at() {
+        let mut tree = Tree::default();
+        let seen = [stack(&mut tree, &[(1, 10), (2, 20)]), stack(&mut tree, &[(2, 21), (3, 30)])];
+        seen.into_iter().for_each(|seen| tree.confirm(seen));
+        let possible = stack(&mut tree, &[(1, 10), (2, 21), (3, 99)]);
+        let impossible = stack(&mut tree, &[(1, 10), (3, 30)]);
+        assert!(tree.is_confirmed(possible));
+        assert!(!tree.is_confirmed(impossible));
+    }
+
+    #[test]
+    fn one_frame_alone_calls_nothing_and_needs_no_confirmation() {
+        let mut tree = Tree::default();
+        let alone = stack(&mut tree, &[(1, 10)]);
+        assert!(tree.is_confirmed(alone));
+    }
+}
