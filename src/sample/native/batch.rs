@@ -37,13 +37,8 @@ impl Batch {
     }
 
     /// How many stretches there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.stretches.len()
-    }
-
-    /// Whether there is nothing to read.
-    pub fn is_empty(&self) -> bool {
-        self.stretches.is_empty()
     }
 
     /// Adds a stretch after all others; false when it is too much or beyond all memory.
@@ -83,6 +78,14 @@ impl Batch {
     pub fn holds(&self, from: u64, to: u64, first: usize) -> bool {
         let holds = |stretch: &Stretch| stretch.base as u64 <= from && to <= (stretch.base + stretch.len) as u64;
         self.stretches.iter().skip(first).any(holds)
+    }
+
+    /// Takes the last stretch back.
+    pub fn pop(&mut self) {
+        if let Some(last) = self.stretches.pop() {
+            self.offsets.pop();
+            self.wanted -= last.len;
+        }
     }
 
     /// Adds stretch number `index` once more.

@@ -4,7 +4,7 @@
 use crate::os::memory::{Fault, Memory};
 use crate::sample::native::batch::Batch;
 use crate::sample::native::frame::array;
-use crate::sample::native::layout::{Gil, Indirection, Interpreter};
+use crate::sample::native::layout::{Gil, Interpreter};
 use crate::sample::native::threads::PythonThread;
 use crate::sample::native::walk::Top;
 
@@ -47,7 +47,7 @@ impl Glimpser {
         self.batch.add(interpreter.gc_collecting, 4);
         self.batch.add(thread.address, layout.size);
         self.batch.read(memory)?;
-        let last = self.batch.len() - 1;
+        let last = self.batch.count() - 1;
         // A thread that is gone can take its memory along.
         let Some(state) = self.batch.stretch(last) else { return Ok(None) };
         let word = |offset: usize| array(state, offset).map(u64::from_ne_bytes);
@@ -56,16 +56,10 @@ impl Glimpser {
         }
         let collecting = self.batch.stretch(last - 1).and_then(|bytes| array(bytes, 0)).map(u32::from_ne_bytes);
         let asks = layout.gil_requested.and_then(|offset| array(state, offset)).map(u32::from_ne_bytes);
-        let place = match layout.current_frame_is {
-            Indirection::Direct => Some(thread.address + layout.current_frame as u64),
-            Indirection::ThroughCFrame(offset) => word(layout.current_frame).map(|cframe| cframe + offset as u64),
-        };
-        let frame = match layout.current_frame_is {
-            Indirection::Direct => word(layout.current_frame),
-            Indirection::ThroughCFrame(_) => place.and_then(|place| memory.read_u64(place).ok()),
-        };
+        let place = thread.address.wrapping_add(layout.current_frame as u64);
+        let top = word(layout.current_frame).map(|seen| Top { place, is: layout.current_frame_is, seen });
         Ok(Some(Glimpse {
-            top: place.zip(frame).map(|(place, frame)| Top { place, frame }),
+            top,
             gil_holder: self.gil_holder(interpreter.gil).unwrap_or(0),
             is_collecting: collecting.is_some_and(|collecting| collecting != 0),
             asks_for_gil: asks.map(|asks| asks != 0),

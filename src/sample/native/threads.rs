@@ -8,7 +8,7 @@ use crate::sample::native::layout::Interpreter;
 
 /// More threads than a worker ever has; a list that is longer is no list.
 const MOST_THREADS: usize = 4_096;
-/// The part of libc's own record of a thread in which its kernel id stands (glibc on x86_64: at 720; on aarch64: at 208;
+/// The part of libc's own record of a thread in which its kernel id stands (glibc on `x86_64`: at 720; on aarch64: at 208;
 /// musl: below 64).
 const PTHREAD_BYTES: usize = 1_024;
 

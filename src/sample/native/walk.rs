@@ -1,10 +1,12 @@
 //! One thread's frames, read while they change, and whether what was read can have stood there.
 //!
 //! The target runs on while its frames are copied, so a copy can mix two stacks. One batch therefore reads the frames
-//! from the leaf to the root and then once more. Frames come and go at the leaf only: a frame that is the same in both
-//! copies did not leave in between, so neither did any of its callers. What lies above such a frame is trusted where
-//! both sides of a call were copied from one page, some nanoseconds apart; everything else is read again. A batch takes
-//! tens of microseconds; only a stack that changes twice within them, and the second time to what it was, deceives it.
+//! from the leaf to the root and then once more. Frames come and go at the leaf only: one that is the same in both copies
+//! did not leave in between, so neither did any of its callers. A batch takes tens of microseconds; only a stack that
+//! changes twice within them, and the second time to what it was, deceives it.
+//!
+//! A stack that did change is doubtful, not wrong: most often its leaf returned. It is not read again until it stands
+//! still, which would lose just those functions that are called often and shortly, and hand their time to others.
 //!
 //! Which frames to ask for is guessed from what was last seen: each frame's caller is remembered by its address. A
 //! guess that fails costs a further call and no truth.
@@ -16,12 +18,10 @@ use crate::os::clock::monotonic_us;
 use crate::os::memory::{Fault, Memory};
 use crate::sample::native::batch::{Batch, PAGE};
 use crate::sample::native::frame::{Frame, Owner, array};
-use crate::sample::native::layout::FrameLayout;
+use crate::sample::native::layout::{FrameLayout, Indirection};
 
 /// Deeper stacks are cut: Python's own limit is 1,000 unless it was raised.
 pub const MOST_FRAMES: usize = 4_096;
-/// How often a stack that changed while it was read is read again.
-const MOST_RETRIES: u32 = 2;
 /// How often the frames to ask for are guessed anew because the guess was wrong.
 const MOST_GUESSES: u32 = 8;
 /// Callers are remembered for so many frames.
@@ -29,6 +29,11 @@ const MOST_LINKS: usize = 65_536;
 /// So many stretches of a batch are read a second time, from the leaf on: the thread's stack of frames takes one or two,
 /// each coroutine one.
 const READ_TWICE: usize = 32;
+/// So many `_PyCFrame`s are asked for: one for each run of the interpreter on the C stack, of which the uppermost few
+/// come and go.
+const MOST_CFRAMES: usize = 32;
+/// More threads than are ever read.
+const MOST_THREADS: usize = 4_096;
 /// A batch that took longer was interrupted in its midst (a whole one of 200 frames takes some 60 microseconds).
 const INTERRUPTED_US: u64 = 500;
 /// What is read below an unknown frame in its page, where its callers mostly are.
@@ -41,7 +46,7 @@ pub enum Proof {
     Whole,
     /// They did, but do not end where this thread's stacks end.
     Elsewhere,
-    /// They changed while they were read, each time that it was tried.
+    /// They changed while they were read. Each was there, but perhaps not at the same time.
     Changed,
     /// They lead nowhere.
     Broken,
@@ -50,10 +55,12 @@ pub enum Proof {
 /// A thread's topmost frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Top {
-    /// Where the pointer to it is.
+    /// Where the pointer to it is, or the pointer to its `_PyCFrame`.
     pub place: u64,
-    /// What it was when last read.
-    pub frame: u64,
+    /// Which of both.
+    pub is: Indirection,
+    /// What the pointer was when last seen.
+    pub seen: u64,
 }
 
 /// Reads frames; what it remembers of one process makes the next reading cheap.
@@ -62,9 +69,10 @@ pub struct Walker {
     layout: FrameLayout,
     batch: Batch,
     links: HashMap<u64, Link>,
+    /// The `_PyCFrame`s that were last seen of each thread, by the place of its pointer to them.
+    cframes: HashMap<u64, Vec<u64>>,
     frames: Vec<Frame>,
     again: Vec<Frame>,
-    retries: u64,
     interrupted_us: u64,
 }
 
@@ -75,12 +83,17 @@ struct Link {
     owner: Owner,
 }
 
-/// What one attempt came to.
-enum Attempt {
-    /// The guess was right, and this is what the frames are worth.
-    Read(Proof),
-    /// This frame was not asked for.
-    Unguessed(u64),
+/// The stretches of a batch, in the order in which they are read.
+#[derive(Debug, Clone)]
+struct Plan {
+    /// The topmost frame before all others were read.
+    before: Range<usize>,
+    /// The frames, the leaf first.
+    frames: Range<usize>,
+    /// The frames again, or the uppermost of them.
+    again: Range<usize>,
+    /// The topmost frame at the end.
+    end: Range<usize>,
 }
 
 impl Walker {
@@ -90,9 +103,9 @@ impl Walker {
             layout,
             batch: Batch::default(),
             links: HashMap::new(),
+            cframes: HashMap::new(),
             frames: Vec::new(),
             again: Vec::new(),
-            retries: 0,
             interrupted_us: INTERRUPTED_US,
         }
     }
@@ -102,89 +115,136 @@ impl Walker {
         &self.frames
     }
 
-    /// How often a stack was read again because it had changed.
-    pub fn retries(&self) -> u64 {
-        self.retries
-    }
-
     /// Reads the frames of a thread, which are expected to end in the frame `root`, where that is known.
     ///
     /// # Errors
     /// When nothing of the process can be read any more.
-    pub fn walk(&mut self, memory: &impl Memory, mut top: Top, root: Option<u64>) -> Result<Proof, Fault> {
-        let (mut retries, mut guesses) = (0, 0);
-        self.learn(memory, top.frame)?;
-        loop {
-            let proof = match self.attempt(memory, &mut top, root)? {
-                Attempt::Unguessed(frame) if guesses < MOST_GUESSES => {
-                    guesses += 1;
-                    self.learn(memory, frame)?;
-                    continue;
-                }
-                Attempt::Unguessed(_) => Proof::Broken,
-                Attempt::Read(proof) => proof,
-            };
-            if proof == Proof::Whole || retries == MOST_RETRIES {
-                return Ok(proof);
+    pub fn walk(&mut self, memory: &impl Memory, top: Top, root: Option<u64>) -> Result<Proof, Fault> {
+        let head = match top.is {
+            Indirection::Direct => top.seen,
+            Indirection::ThroughCFrame(offset) => {
+                self.learn_cframe(top);
+                // It may be gone by now, and the guess with it.
+                memory.read_u64(top.seen.wrapping_add(offset as u64)).unwrap_or(0)
             }
-            retries += 1;
-            self.retries += 1;
-        }
-    }
-
-    fn attempt(&mut self, memory: &impl Memory, top: &mut Top, root: Option<u64>) -> Result<Attempt, Fault> {
-        let (first, again) = self.ask(*top);
+        };
+        self.learn(memory, head)?;
+        let plan = self.ask(top, head);
         let begun_us = monotonic_us();
         self.batch.read(memory)?;
         let was_interrupted = monotonic_us() - begun_us > self.interrupted_us;
-        let Some(head) = self.word(0) else { return Ok(Attempt::Read(Proof::Broken)) };
-        top.frame = head;
-        let end = self.follow(head, first.clone());
+        self.frames.clear();
+        let Some(before) = self.head(plan.before.clone(), top) else { return Ok(Proof::Broken) };
+        let end = self.follow(before, plan.frames.clone());
+        let proof = match end {
+            End::Endless => Proof::Broken,
+            End::Missing(frame) => self.chase(memory, frame)?,
+            End::Root if was_interrupted || !self.stood(top, &plan) => Proof::Changed,
+            End::Root => Proof::Whole,
+        };
         for frame in &self.frames {
             self.links.insert(frame.address, Link { previous: frame.previous, owner: frame.owner });
         }
-        let proof = match end {
-            End::Missing(frame) => return Ok(Attempt::Unguessed(frame)),
-            End::Endless => Proof::Broken,
-            End::Root if was_interrupted || !self.stood(first, again) => Proof::Changed,
-            End::Root if self.ends_elsewhere(root) => Proof::Elsewhere,
-            End::Root => Proof::Whole,
-        };
-        Ok(Attempt::Read(proof))
+        let ends_elsewhere = root.zip(self.frames.last()).is_some_and(|(root, last)| root != last.address);
+        Ok(if ends_elsewhere && proof != Proof::Broken { Proof::Elsewhere } else { proof })
     }
 
-    fn ends_elsewhere(&self, root: Option<u64>) -> bool {
-        root.zip(self.frames.last()).is_some_and(|(root, last)| root != last.address)
+    /// Reads the callers that were not asked for, from this one on, each time as they are guessed by then.
+    fn chase(&mut self, memory: &impl Memory, frame: u64) -> Result<Proof, Fault> {
+        let mut next = frame;
+        for _ in 0..MOST_GUESSES {
+            self.learn(memory, next)?;
+            self.batch.clear();
+            self.ask_frames(next);
+            match self.batch.read(memory) {
+                Ok(()) => {}
+                Err(Fault::Unmapped) => return Ok(Proof::Broken),
+                Err(fault) => return Err(fault),
+            }
+            let end = self.follow_again(next, 0..self.batch.count());
+            self.frames.extend_from_slice(&self.again);
+            for frame in &self.again {
+                self.links.insert(frame.address, Link { previous: frame.previous, owner: frame.owner });
+            }
+            match end {
+                End::Root if self.frames.len() <= MOST_FRAMES => return Ok(Proof::Changed),
+                End::Missing(frame) if self.frames.len() < MOST_FRAMES => next = frame,
+                _ => {
+                    self.frames.truncate(MOST_FRAMES);
+                    return Ok(Proof::Broken);
+                }
+            }
+        }
+        Ok(Proof::Broken)
     }
 
-    /// Fills the batch: the pointer to the topmost frame, the frames as they are guessed, the upper ones again, and the
-    /// pointer again. Tells which stretches hold the frames and which hold them again.
-    fn ask(&mut self, top: Top) -> (Range<usize>, Range<usize>) {
+    fn learn_cframe(&mut self, top: Top) {
+        if self.cframes.len() > MOST_THREADS {
+            self.cframes.clear();
+        }
+        let known = self.cframes.entry(top.place).or_default();
+        if let Err(position) = known.binary_search(&top.seen) {
+            if known.len() == MOST_CFRAMES {
+                known.clear();
+            }
+            known.insert(position.min(known.len()), top.seen);
+        }
+    }
+
+    /// Asks for the topmost frame, by way of each `_PyCFrame` that it may be known by.
+    fn ask_head(&mut self, top: Top) -> Range<usize> {
+        let first = self.batch.count();
+        self.batch.add(top.place, 8);
+        if let Indirection::ThroughCFrame(offset) = top.is {
+            for cframe in self.cframes.get(&top.place).into_iter().flatten() {
+                self.batch.join(cframe.wrapping_add(offset as u64), 8, first + 1);
+            }
+        }
+        first..self.batch.count()
+    }
+
+    /// The topmost frame, by these stretches; none where they do not tell.
+    fn head(&self, stretches: Range<usize>, top: Top) -> Option<u64> {
+        let word = |bytes: &[u8]| array(bytes, 0).map(u64::from_ne_bytes);
+        let pointer = self.batch.stretch(stretches.start).and_then(word)?;
+        let Indirection::ThroughCFrame(offset) = top.is else { return Some(pointer) };
+        let place = pointer.wrapping_add(offset as u64);
+        self.batch.at(place, 8, stretches.clone(), stretches.start + 1).and_then(|(bytes, _)| word(bytes))
+    }
+
+    /// Fills the batch.
+    fn ask(&mut self, top: Top, head: u64) -> Plan {
         if self.links.len() > MOST_LINKS {
             self.links.clear();
         }
         self.batch.clear();
-        self.batch.add(top.place, 8);
-        let mut next = top.frame;
+        let before = self.ask_head(top);
+        let first = self.batch.count();
+        self.ask_frames(head);
+        let frames = first..self.batch.count();
+        for index in frames.clone().take(READ_TWICE) {
+            self.batch.repeat(index);
+        }
+        let again = frames.end..self.batch.count();
+        let end = self.ask_head(top);
+        Plan { before, frames, again, end }
+    }
+
+    /// Asks for a frame and its callers, as they are guessed.
+    fn ask_frames(&mut self, from: u64) {
+        let (first, mut next) = (self.batch.count(), from);
         for _ in 0..MOST_FRAMES {
             if next == 0 {
                 break;
             }
             let link = self.links.get(&next).copied();
             let (from, to) = self.extent(next, link);
-            if !self.batch.holds(from, to, 1) && !self.batch.join(from, (to - from) as usize, 1) {
+            if !self.batch.holds(from, to, first) && !self.batch.join(from, (to - from) as usize, first) {
                 break;
             }
             let Some(link) = link else { break };
             next = link.previous;
         }
-        let end = self.batch.len();
-        let twice = end.min(1 + READ_TWICE);
-        for index in 1..twice {
-            self.batch.repeat(index);
-        }
-        self.batch.add(top.place, 8);
-        (1..end, end..end + twice - 1)
     }
 
     /// What to read for a frame: the whole page where it stands on the thread's stack of frames, together with its
@@ -201,14 +261,29 @@ impl Walker {
 
     /// Follows the frames from `head` through these stretches, into `frames`.
     fn follow(&mut self, head: u64, among: Range<usize>) -> End {
-        self.frames.clear();
+        let mut frames = std::mem::take(&mut self.frames);
+        let end = self.follow_into(&mut frames, head, among);
+        self.frames = frames;
+        end
+    }
+
+    /// The same, into `again`.
+    fn follow_again(&mut self, head: u64, among: Range<usize>) -> End {
+        let mut frames = std::mem::take(&mut self.again);
+        let end = self.follow_into(&mut frames, head, among);
+        self.again = frames;
+        end
+    }
+
+    fn follow_into(&self, frames: &mut Vec<Frame>, head: u64, among: Range<usize>) -> End {
+        frames.clear();
         let (mut next, mut hint) = (head, among.start);
         while next != 0 {
-            if self.frames.len() == MOST_FRAMES {
+            if frames.len() == MOST_FRAMES {
                 return End::Endless;
             }
             let Some((frame, index)) = self.frame_at(next, among.clone(), hint) else { return End::Missing(next) };
-            self.frames.push(frame);
+            frames.push(frame);
             (next, hint) = (frame.previous, index);
         }
         End::Root
@@ -219,41 +294,31 @@ impl Walker {
         Some((Frame::parse(&self.layout, address, bytes)?, index))
     }
 
-    /// Whether the frames stood there together, by what was read again.
-    fn stood(&mut self, first: Range<usize>, again: Range<usize>) -> bool {
-        let Some(head) = self.word(again.end) else { return self.frames.is_empty() };
-        self.again.clear();
-        let (mut next, mut hint) = (head, again.start);
-        while next != 0 && self.again.len() < MOST_FRAMES {
-            let Some((frame, index)) = self.frame_at(next, again.clone(), hint) else { break };
-            self.again.push(frame);
-            (next, hint) = (frame.previous, index);
-        }
-        // From `next` on nothing was read again, but it was still the caller.
-        let rest = self.frames.iter().position(|frame| frame.address == next).unwrap_or(self.frames.len());
-        let pairs = self.frames[..rest].iter().rev().zip(self.again.iter().rev());
-        let stayed = pairs.take_while(|(frame, again)| frame.stands_as(again)).count();
-        let above = &self.frames[..(rest - stayed + 1).min(self.frames.len())];
-        let runs_still = |frame: &Frame| self.again.iter().any(|again| again.is_run_of(frame));
-        above.windows(2).all(|call| {
-            self.are_of_one_copy(&call[0], &call[1], first.clone()) || call.iter().all(runs_still)
-        }) && self.frames[rest..].iter().all(|frame| self.is_unchanged(frame, again.clone()))
+    /// Whether the frames stood there together: whether those that were read again were the same, but for the leaf, which
+    /// may have gone on.
+    fn stood(&mut self, top: Top, plan: &Plan) -> bool {
+        let Some(head) = self.head(plan.end.clone(), top) else { return false };
+        // The frame that was not read again, but was still a caller.
+        let next = match self.follow_again(head, plan.again.clone()) {
+            End::Root => 0,
+            End::Missing(frame) => frame,
+            End::Endless => return false,
+        };
+        let rest = self.again.len();
+        let is_same = |(index, (frame, again)): (usize, (&Frame, &Frame))| {
+            if index == 0 { frame.is_run_of(again) } else { frame.stands_as(again) }
+        };
+        let callers = self.frames.get(rest..).unwrap_or_default();
+        rest <= self.frames.len()
+            && self.frames.iter().zip(&self.again).enumerate().all(is_same)
+            && callers.first().map_or(0, |frame| frame.address) == next
+            && callers.iter().all(|frame| self.is_unchanged(frame, plan.again.clone()))
     }
 
     /// Whether a frame is the same in these stretches, where they hold it.
     fn is_unchanged(&self, frame: &Frame, again: Range<usize>) -> bool {
         let hint = again.start;
         self.frame_at(frame.address, again, hint).is_none_or(|(again, _)| again.stands_as(frame))
-    }
-
-    /// Whether both frames lie in one page that was read as a whole.
-    fn are_of_one_copy(&self, callee: &Frame, caller: &Frame, among: Range<usize>) -> bool {
-        let page = |address: u64| address & !(PAGE - 1);
-        let end = |frame: &Frame| frame.address + self.layout.size as u64 - 1;
-        let one_page = [caller.address, end(callee), end(caller)].iter().all(|&at| page(at) == page(callee.address));
-        let stretch =
-            |frame: &Frame| self.batch.at(frame.address, self.layout.size, among.clone(), among.start).map(|at| at.1);
-        one_page && stretch(callee) == stretch(caller)
     }
 
     /// Reads a frame that is not known and its callers up to one that is, and remembers them.
@@ -283,10 +348,6 @@ impl Walker {
             }
         }
         Ok(())
-    }
-
-    fn word(&self, stretch: usize) -> Option<u64> {
-        Some(u64::from_ne_bytes(array(self.batch.stretch(stretch)?, 0)?))
     }
 }
 

@@ -66,7 +66,7 @@ fn walker() -> Walker {
 }
 
 fn walk_with(walker: &mut Walker, image: &Image, frames: &[Laid]) -> (Proof, Vec<u64>) {
-    let top = Top { place: PLACE, frame: frames.last().map_or(0, |frame| frame.address) };
+    let top = Top { place: PLACE, is: Indirection::Direct, seen: frames.last().map_or(0, |frame| frame.address) };
     let proof = walker.walk(image, top, frames.first().map(|frame| frame.address)).unwrap();
     let codes = walker.frames().iter().rev().map(|frame| frame.executable).collect();
     (proof, codes)
@@ -113,7 +113,7 @@ fn no_frames_are_a_stack_too() {
 }
 
 #[test]
-fn a_leaf_that_comes_and_goes_takes_nothing_from_its_callers() {
+fn a_leaf_that_comes_and_goes_makes_a_stack_doubtful_and_takes_nothing_from_its_callers() {
     let callers: Vec<Laid> = (0..20).map(|slot| on_stack(slot, 0x9000 + slot)).collect();
     let mut deep = callers.clone();
     deep.push(on_stack(20, 0x9999));
@@ -122,7 +122,7 @@ fn a_leaf_that_comes_and_goes_takes_nothing_from_its_callers() {
         lay(pages, if copied % 2 == 0 { &deeper } else { &shallow });
     });
     let (proof, read) = walk(&image, &deep);
-    assert_eq!(proof, Proof::Whole);
+    assert_eq!(proof, Proof::Changed);
     assert!(read == codes(&callers) || read == codes(&deep));
 }
 
@@ -134,7 +134,7 @@ fn two_stacks_of_coroutines_that_take_turns_are_never_mixed_unnoticed() {
         chain
     };
     let (a, b) = (chain(0xa000), chain(0xb000));
-    // A batch copies 28 stretches: the pointer, a stretch for the stack and twelve coroutines, all twice.
+    // A batch copies 28 stretches: the pointer, twelve coroutines and the stack, all twice.
     for period in 28..90 {
         let (first, second) = (a.clone(), b.clone());
         let image = Image::of(laid(&a)).before_each(move |pages, copied| {
@@ -147,7 +147,7 @@ fn two_stacks_of_coroutines_that_take_turns_are_never_mixed_unnoticed() {
             whole += usize::from(proof == Proof::Whole);
             assert!(proof != Proof::Whole || read == codes(&a) || read == codes(&b), "period {period}: {read:x?}");
         }
-        assert!(period < 60 || whole == 20, "period {period}: {whole} of 20, though retries should do");
+        assert!(period < 60 || whole >= 8, "period {period}: {whole} of 20, though most fall between two changes");
     }
 }
 
@@ -194,7 +194,7 @@ proptest! {
         pages.write_u64(PLACE, STACK + head * 40);
         let image = Image::of(pages);
         let mut walker = walker();
-        let _ = walker.walk(&image, Top { place: PLACE, frame: STACK + head * 40 }, None);
+        let _ = walker.walk(&image, Top { place: PLACE, is: Indirection::Direct, seen: STACK + head * 40 }, None);
         prop_assert!(walker.frames().len() <= MOST_FRAMES);
         prop_assert!(image.copied() < 20_000);
     }
@@ -213,7 +213,6 @@ proptest! {
             lay(pages, &moving[usize::from(copied >= moment)]);
         });
         let (proof, read) = walk(&image, &stacks[0]);
-        prop_assert!(stacks.iter().any(|stack| codes(stack) == read), "{read:x?}");
-        prop_assert_eq!(proof, Proof::Whole);
+        prop_assert!(proof != Proof::Whole || stacks.iter().any(|stack| codes(stack) == read), "{read:x?}");
     }
 }
