@@ -1,4 +1,4 @@
-//! What code objects say, read from running CPythons and held against what these say themselves.
+//! What code objects say, read from every CPython that can be started here and held against what it says itself.
 
 mod support;
 
@@ -50,7 +50,7 @@ fn instruction_at(layout: &Layout, code: &Code, unit: u64) -> u64 {
 
 /// The claim of a frame at the beginning of the code at an address.
 fn beginning(memory: &impl Memory, layout: &Layout, address: u64) -> Claim {
-    let code = Code::read(memory, layout, address).unwrap();
+    let code = Code::read(memory, layout, address).expect("it lives");
     Claim { code: address, instruction: instruction_at(layout, &code, 0) }
 }
 
@@ -111,9 +111,10 @@ fn names_of_any_width_are_read_and_long_ones_are_cut() {
         let told = program.next();
         for odd in list(&told["odd"]) {
             let code = Code::read(&program.memory(), &layout(python.version), number(&odd["address"])).unwrap();
-            for (read, told, most) in
-                [(code.function.expose(), text(&odd["function"]), 1 << 10), (code.file.expose(), text(&odd["file"]), 4 << 10)]
-            {
+            for (read, told, most) in [
+                (code.function.expose(), text(&odd["function"]), 1 << 10),
+                (code.file.expose(), text(&odd["file"]), 4 << 10),
+            ] {
                 if told.len() <= most {
                     assert_eq!(read, told);
                 } else {

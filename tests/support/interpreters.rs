@@ -1,4 +1,4 @@
-//! The CPythons of this machine, programs that tell of themselves in JSON, and where these versions keep what is read.
+//! Each CPython of this machine, programs that tell of themselves in JSON, and where these versions keep what is read.
 
 use std::{
     env, fs,
@@ -26,7 +26,7 @@ pub fn pythons() -> Vec<Python> {
     let home = env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
     let pyenv = entries(&home.join(".pyenv/versions")).into_iter().map(|folder| vec![folder.join("bin/python3")]);
     let roots = entries(&lab::place().join("pythons")).into_iter().map(|root| {
-        let inside = Path::new("/usr/bin").join(format!("python{}", root.file_name().unwrap().display()));
+        let inside = Path::new("/usr/bin").join(format!("python{}", root.file_name().unwrap_or_default().display()));
         vec![PathBuf::from("chroot"), root, inside]
     });
     pyenv.chain(roots).filter_map(Python::started_as).collect()
@@ -43,7 +43,7 @@ impl Python {
 
     /// Starts a program of `tests/lab/native` with arguments.
     pub fn start(&self, program: &str, arguments: &[&str]) -> Telling {
-        let source = fs::read_to_string(lab_file(program)).unwrap();
+        let source = fs::read_to_string(lab_file(program)).expect("a program of the lab");
         let mut child = Command::new(&self.command[0])
             .args(&self.command[1..])
             .args(["-c", &source])
@@ -51,8 +51,9 @@ impl Python {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .unwrap();
-        Telling { lines: BufReader::new(child.stdout.take().unwrap()), input: child.stdin.take(), child }
+            .expect("it was started before to tell its version");
+        let lines = BufReader::new(child.stdout.take().expect("output is a pipe"));
+        Telling { lines, input: child.stdin.take(), child }
     }
 }
 
@@ -79,14 +80,14 @@ impl Telling {
     #[track_caller]
     pub fn next(&mut self) -> Value {
         let mut line = String::new();
-        self.lines.read_line(&mut line).unwrap();
+        self.lines.read_line(&mut line).expect("it ended");
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line:?}"))
     }
 
     /// Asks it for one more line.
     #[track_caller]
     pub fn ask(&mut self) -> Value {
-        self.input.as_mut().unwrap().write_all(b"go on\n").unwrap();
+        self.input.as_mut().and_then(|input| input.write_all(b"go on\n").ok()).expect("it reads its input");
         self.next()
     }
 
