@@ -43,8 +43,8 @@ fn text(value: &Value) -> &str {
 /// What stands in a frame that is at a unit.
 fn instruction_at(layout: &Layout, code: &Code, unit: u64) -> u64 {
     match layout.frame.instruction {
-        Instruction::Index(_) => unit,
-        Instruction::Address(_) => code.instructions + 2 * unit,
+        Instruction::Index(_) => unit & u64::from(u32::MAX),
+        Instruction::Address(_) => code.instructions.wrapping_add(unit.wrapping_mul(2)),
     }
 }
 
@@ -79,6 +79,14 @@ fn every_instruction_of_every_construct_has_the_line_that_python_gives_it() {
             let last = number(&told["units"]) - 1;
             let at = |unit| unit_of(layout.frame.instruction, instruction_at(&layout, &code, unit), &code);
             assert_eq!((at(0), at(last), at(last + 1)), (Some(0), Some(last as u32), None), "{}", told["function"]);
+            assert_eq!(
+                unit_of(layout.frame.instruction, instruction_at(&layout, &code, u64::MAX), &code),
+                Some(0),
+                "a frame that has not begun is one unit before"
+            );
+            if let Instruction::Address(_) = layout.frame.instruction {
+                assert_eq!(unit_of(layout.frame.instruction, code.instructions + 1, &code), None, "within a unit");
+            }
         }
         assert!(units > 10_000, "only {units} units were looked at");
     });
@@ -148,6 +156,26 @@ fn code_that_took_the_place_of_other_code_is_noticed() {
         let new = codes.get(&memory, layout, claim).unwrap().code;
         assert_eq!(codes.code(new).function, Raw::new(text(&second["function"])));
         assert_eq!(codes.code(old).function, Raw::new(text(&first["function"])), "samples keep what they saw");
+    });
+}
+
+#[test]
+fn any_field_that_is_another_gives_the_successor_away() {
+    with_each(|python| {
+        let mut program = python.start("odd_code.py", &[]);
+        let interpreter = interpreter(python.version, 0);
+        let (layout, memory) = (&interpreter.layout, program.memory());
+        let claim = beginning(&memory, layout, number(&program.next()["first"]["address"]));
+        let at = layout.code;
+        let mut fields = vec![at.filename, at.name, at.qualname.unwrap_or(at.name), at.linetable, at.firstlineno];
+        // The number that every code object has of its own, `co_version`.
+        fields.extend((python.version.minor >= 12).then_some(92));
+        for field in fields {
+            let mut codes = Codes::default();
+            let known = codes.get(&memory, layout, claim).unwrap().code;
+            let other = Flipped { memory, address: claim.code + field as u64 };
+            assert_eq!(codes.recheck(&other, &interpreter), Ok(vec![known]), "the field at {field}");
+        }
     });
 }
 
@@ -248,6 +276,24 @@ impl Memory for OnlyGeneration {
             }
             _ => Err(Fault::Unmapped),
         }
+    }
+}
+
+/// A process in whose memory one bit is another.
+struct Flipped<M> {
+    memory: M,
+    address: u64,
+}
+
+impl<M: Memory> Memory for Flipped<M> {
+    fn read(&self, stretches: &[Stretch], into: &mut [u8]) -> Result<usize, Fault> {
+        let got = self.memory.read(stretches, into)?;
+        let mut addresses =
+            stretches.iter().flat_map(|stretch| stretch.base as u64..(stretch.base + stretch.len) as u64);
+        if let Some(at) = addresses.position(|address| address == self.address) {
+            into[at] ^= 1;
+        }
+        Ok(got)
     }
 }
 

@@ -105,7 +105,10 @@ pub fn unit_of(instruction: Instruction, raw: u64, code: &Code) -> Option<u32> {
         Instruction::Index(_) => u64::try_from((raw as u32).cast_signed().max(0)).ok()?,
         // `prev_instr` is the one before the first (3.11, 3.12) at that time.
         Instruction::Address(_) if raw == code.instructions.wrapping_sub(UNIT) => 0,
-        Instruction::Address(_) => raw.checked_sub(code.instructions)? / UNIT,
+        Instruction::Address(_) => {
+            let distance = raw.checked_sub(code.instructions)?;
+            distance.is_multiple_of(UNIT).then_some(distance / UNIT)?
+        }
     };
     u32::try_from(unit).ok().filter(|&unit| unit < code.units)
 }
