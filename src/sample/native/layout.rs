@@ -145,6 +145,8 @@ pub struct Interpreter {
     pub gc_collecting: u64,
     /// The pointer to `sys.modules`, a dict.
     pub modules: u64,
+    /// `_code_object_generation`, 64 bits that change whenever a code object is destroyed; none before 3.14.
+    pub code_generation: Option<u64>,
     /// How many further interpreters there are, whose threads are not read.
     pub subinterpreters: u32,
 }
