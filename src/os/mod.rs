@@ -4,6 +4,7 @@ pub mod attach;
 pub mod cgroup;
 pub mod child;
 pub mod clock;
+pub mod maps;
 pub mod memory;
 pub mod proc;
 pub mod root;

@@ -2,6 +2,8 @@
 //!
 //! From 3.13 on the interpreter tells its offsets itself; before that they are in tables made from its headers.
 
+use std::fmt;
+
 /// A version of CPython.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {
@@ -9,6 +11,12 @@ pub struct Version {
     pub minor: u8,
     /// 3.minor.`patch`.
     pub patch: u8,
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "3.{}.{}", self.minor, self.patch)
+    }
 }
 
 /// Everything that the reader needs to know of a version.
@@ -162,5 +170,40 @@ pub enum Gil {
         locked: u64,
         /// Address of `last_holder`.
         holder: u64,
+    },
+}
+
+/// The way from `_PyRuntime` to what [`Interpreter`] holds: offsets, only needed to attach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Way {
+    /// `interpreters.head` of `_PyRuntimeState`, the newest interpreter.
+    pub interpreters_head: usize,
+    /// `next` of `PyInterpreterState`, an older interpreter.
+    pub next: usize,
+    /// `id` of `PyInterpreterState`, 64 bits: 0 in the main one.
+    pub id: usize,
+    /// `threads.head` of `PyInterpreterState` (`tstate_head` in 3.10).
+    pub threads_head: usize,
+    /// `gc.collecting` of `PyInterpreterState`.
+    pub gc_collecting: usize,
+    /// `imports.modules` of `PyInterpreterState` (`modules` up to 3.11).
+    pub modules: usize,
+    /// To who holds the GIL.
+    pub gil: GilWay,
+}
+
+/// The way to who holds the GIL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GilWay {
+    /// Places of `gilstate.tstate_current` in `_PyRuntimeState` (3.10, 3.11), one for each size of a mutex before it.
+    Current(&'static [usize]),
+    /// Through a pointer to a `struct _gil_runtime_state` (3.12 on).
+    Lock {
+        /// `ceval.gil` of `PyInterpreterState`.
+        gil: usize,
+        /// `locked` of `struct _gil_runtime_state`.
+        locked: usize,
+        /// `last_holder` of it.
+        holder: usize,
     },
 }
