@@ -34,6 +34,7 @@ use crate::publish::{Goal, Report, exit_code, finish, output_failure, say_result
 use crate::redact::{Gate, Raw, Redactions, Redactor};
 use crate::render::summary;
 use crate::review;
+use crate::sample::pyspy::PySpyEngine;
 use crate::sample::record::Recorder;
 use crate::sample::session::{End, Ended, Session, Subject};
 use crate::target::{choose_proxy, find_py_spy, named_workers, refused_failure, require_permission};
@@ -97,8 +98,8 @@ fn capture(plan: &CapturePlan, own: &Own) -> Result<u8, Failure> {
     let observers = Observers::start(scene, &work, &mut redactor);
     keep_redactions(&work, &redactor);
     observers.settle();
-    let subject =
-        Subject { orders: &plan.orders, py_spy: &py_spy, proxy: &proxy, epoch, roster, pulse: observers.pulse() };
+    let engine = Box::new(PySpyEngine::new(&plan.orders, &py_spy, epoch.monotonic_us));
+    let subject = Subject { orders: &plan.orders, engine, proxy: &proxy, epoch, roster, pulse: observers.pulse() };
     let mut ended = Session::new(subject, recorder).run(&interrupts);
     ended.own.observers_cpu_us = Some(observers.finish(&work, &mut redactor));
     keep_redactions(&work, &redactor);

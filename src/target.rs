@@ -8,8 +8,8 @@ use crate::notice::Notices;
 use crate::os::attach;
 use crate::os::proc::Procfs;
 use crate::plan::CapturePlan;
+use crate::sample::engine::Refused;
 use crate::sample::pyspy::PySpy;
-use crate::sample::samplers::Refused;
 
 /// The one proxy that is meant.
 pub fn choose_proxy(procfs: &Procfs, plan: &CapturePlan, notices: &Notices) -> Result<Proxy, Failure> {

@@ -1,20 +1,21 @@
 //! Stacks at intervals, weighed with the CPU time that the kernel counted.
 //!
-//! [`session`] keeps the time while the [`samplers`] run, one [`pyspy`] for each worker within the budget of the
-//! [`governor`], and the CPU [`clocks`] are read; [`record`] keeps both halves in the work folder. Afterwards [`join`]
-//! makes a [`profile`] of them.
+//! [`session`] keeps the time while an [`engine`] samples within the budget of the [`governor`], and [`record`] keeps
+//! what it reads in the work folder. There are two: [`pyspy`] runs a child for each worker and reads the CPU [`clocks`]
+//! beside it, [`native`] reads stacks and clocks itself. Afterwards [`join`] makes a [`profile`] of either's records.
 
 pub mod clocks;
 mod deal;
+pub mod engine;
 pub mod governor;
 pub mod join;
 pub mod mend;
-pub mod profile;
 pub mod native;
+pub mod profile;
 pub mod pyspy;
 pub mod record;
-pub mod samplers;
 pub mod session;
+mod sparing;
 mod waits;
 
 use serde::{Deserialize, Serialize};
