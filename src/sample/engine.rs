@@ -10,6 +10,20 @@ use crate::sample::Slice;
 use crate::sample::governor::Mercy;
 use crate::sample::record::Recorder;
 
+/// What can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// The native engine where it can read every worker, else py-spy.
+    Auto,
+    /// The native engine.
+    Native,
+    /// py-spy.
+    PySpy,
+}
+
+/// What is meant where nothing is asked for.
+pub const DEFAULT: Asked = Asked::PySpy;
+
 /// An engine that was not permitted to attach.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {

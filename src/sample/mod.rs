@@ -21,6 +21,7 @@ mod waits;
 use serde::{Deserialize, Serialize};
 
 use crate::os::proc::ProcessId;
+use crate::sample::native::record::Counts;
 
 /// A stretch of the capture whose stacks were brought to safety together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,6 +105,9 @@ pub struct Sampler {
     pub fault: Option<String>,
     /// True where its file ended too early.
     pub cut_short: bool,
+    /// How the native engine's reading went; none for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<Counts>,
 }
 
 /// The capture's own process while it sampled.

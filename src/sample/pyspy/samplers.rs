@@ -275,7 +275,7 @@ impl<'a> Samplers<'a> {
         }
         if let Some(fault) = &segment.fault {
             if segment.refused() && self.refused.is_none() {
-                self.refused = Some(Refused { pid: id.pid, complaint: fault.clone() });
+                self.refused = Some(Refused { pid: id.pid, complaint: format!("py-spy {fault}") });
             }
             recorder.notices.say(format!("worker {}: py-spy {fault}", id.pid));
         }
