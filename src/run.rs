@@ -17,6 +17,7 @@ use crate::bundle::work::{self, Work};
 use crate::cli::{Cli, Command};
 use crate::collect::{self, CgroupRoot, CollectOptions, Collected, Gap};
 use crate::discover::Proxy;
+use crate::engines::Chosen;
 use crate::environment::{self, Own};
 use crate::error::{Failure, Kept, exit};
 use crate::notice::Notices;
@@ -34,10 +35,9 @@ use crate::publish::{Goal, Report, exit_code, finish, output_failure, say_result
 use crate::redact::{Gate, Raw, Redactions, Redactor};
 use crate::render::summary;
 use crate::review;
-use crate::sample::pyspy::PySpyEngine;
 use crate::sample::record::Recorder;
 use crate::sample::session::{End, Ended, Session, Subject};
-use crate::target::{choose_proxy, find_py_spy, named_workers, refused_failure, require_permission};
+use crate::target::{choose_proxy, named_workers, refused_failure, require_permission};
 
 /// Collecting reads a few hundred small files; a network file system that hangs must not hold up the stacks.
 const COLLECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -64,7 +64,7 @@ fn capture(plan: &CapturePlan, own: &Own) -> Result<u8, Failure> {
     let given = Given::read(plan)?;
     let proxy = choose_proxy(&procfs, plan, &notices)?;
     require_permission(&procfs, &proxy)?;
-    let py_spy = find_py_spy(&procfs, plan.py_spy.as_deref(), &proxy, &notices)?;
+    let chosen = Chosen::choose(&procfs, plan, &proxy, &notices)?;
     let epoch = Epoch::now();
 
     let options = CollectOptions { config: plan.config.as_deref(), deadline: COLLECT_DEADLINE };
@@ -74,7 +74,7 @@ fn capture(plan: &CapturePlan, own: &Own) -> Result<u8, Failure> {
     let beginning = Beginning {
         plan,
         proxy: &proxy,
-        py_spy: &py_spy,
+        engine: &chosen,
         collected: &collected,
         arguments: &own.arguments,
         epoch,
@@ -98,7 +98,7 @@ fn capture(plan: &CapturePlan, own: &Own) -> Result<u8, Failure> {
     let observers = Observers::start(scene, &work, &mut redactor);
     keep_redactions(&work, &redactor);
     observers.settle();
-    let engine = Box::new(PySpyEngine::new(&plan.orders, &py_spy, epoch.monotonic_us));
+    let engine = chosen.engine(&plan.orders, epoch);
     let subject = Subject { orders: &plan.orders, engine, proxy: &proxy, epoch, roster, pulse: observers.pulse() };
     let mut ended = Session::new(subject, recorder).run(&interrupts);
     ended.own.observers_cpu_us = Some(observers.finish(&work, &mut redactor));

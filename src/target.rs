@@ -81,7 +81,7 @@ pub fn require_permission(procfs: &Procfs, proxy: &Proxy) -> Result<(), Failure>
 pub fn refused_failure(procfs: &Procfs, refused: &Refused) -> Failure {
     let pid = refused.pid;
     let cure = attach::diagnose(&procfs.process(pid)).cure;
-    Failure::NotPermitted { pid, rule: format!("py-spy {}", refused.complaint), cure }
+    Failure::NotPermitted { pid, rule: refused.complaint.clone(), cure }
 }
 
 /// The py-spy to use.
