@@ -28,6 +28,7 @@ use crate::sample::clocks::ProcessRecord;
 use crate::sample::join::{Traced, join};
 use crate::sample::native::gil::{WorkerGil, gil_times};
 use crate::sample::native::record::NativeSlice;
+use crate::sample::native::witness::Witness;
 use crate::sample::pyspy::Segment;
 use crate::sample::{OwnCost, Sampler, What, native};
 use crate::series::{Reading, Series};
@@ -47,6 +48,9 @@ pub struct Aside {
     pub interrupted_by: Option<String>,
     /// What the capture took while it sampled.
     pub own: Option<OwnCost>,
+    /// What a second engine said of the first one's stacks.
+    #[serde(default)]
+    pub witness: Option<Witness>,
     /// What went missing on the way.
     pub gaps: Vec<Gap>,
     /// What was said so far.
@@ -219,6 +223,7 @@ impl Kept<'_> {
             gil: sampled.gil,
             events: work.records(work::EVENTS)?,
             own: aside.own,
+            witness: aside.witness.clone(),
             lifetime: begun.lifetime,
             tallies,
             findings: work.records(work::FINDINGS)?,

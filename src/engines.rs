@@ -1,7 +1,8 @@
 //! Which engine samples this capture, and why that one.
 
 use crate::bundle::manifest::Engine as Named;
-use crate::bundle::work::MANIFEST;
+use crate::bundle::work::{MANIFEST, NATIVE, Work};
+use crate::collect::Gap;
 use crate::discover::Proxy;
 use crate::error::Failure;
 use crate::notice::Notices;
@@ -11,8 +12,10 @@ use crate::plan::CapturePlan;
 use crate::redact::{Raw, Redactor};
 use crate::sample::engine::{Asked, DEFAULT, Engine};
 use crate::sample::native::engine::NativeEngine;
+use crate::sample::native::record::NativeSlice;
+use crate::sample::native::witness::{Agreement, Witness, compare};
 use crate::sample::native::worker::NativeWorker;
-use crate::sample::pyspy::{PySpy, PySpyEngine, Sampling};
+use crate::sample::pyspy::{PySpy, PySpyEngine, Sampling, dump};
 use crate::sample::session::Orders;
 use crate::target::find_py_spy;
 
@@ -78,6 +81,29 @@ impl Chosen {
         match &self.means {
             Means::PySpy(py_spy) => Box::new(PySpyEngine::new(orders, py_spy, epoch.monotonic_us)),
             Means::Native { .. } => Box::new(NativeEngine::new(orders)),
+        }
+    }
+
+    /// After the last sample: the native engine's witness is asked, and its word kept, or why there is none.
+    pub fn ask_witness(&self, work: &Work, proxy: &Proxy) -> Result<Option<Witness>, Gap> {
+        let Means::Native { witness } = &self.means else { return Ok(None) };
+        let missing = |why: String| {
+            Gap::note("a second engine's word on the stacks", why, "put py-spy beside this program: pip install py-spy")
+        };
+        let Some(py_spy) = witness else { return Err(missing("no py-spy was found".to_owned())) };
+        let slices: Vec<NativeSlice> = work.records(NATIVE).map_err(|error| missing(error.to_string()))?;
+        let mut agreement = Agreement::default();
+        let mut failed = None;
+        for worker in proxy.workers() {
+            match dump(py_spy, worker.id.pid) {
+                Ok(threads) => compare(&slices, worker.id, &threads, &mut agreement),
+                Err(error) => failed = Some(error.to_string()),
+            }
+        }
+        match (agreement.of("py-spy", &py_spy.version), failed) {
+            (Some(witness), _) => Ok(Some(witness)),
+            (None, Some(why)) => Err(missing(why)),
+            (None, None) => Ok(None),
         }
     }
 

@@ -107,7 +107,13 @@ fn capture(plan: &CapturePlan, own: &Own) -> Result<u8, Failure> {
         let _ = work.remove();
         return Err(refused_failure(&procfs, refused));
     }
-    let aside = aside(&ended, plan, &notices);
+    let mut aside = aside(&ended, plan, &notices);
+    if interrupts.requested().is_none() {
+        match chosen.ask_witness(&work, &proxy) {
+            Ok(witness) => aside.witness = witness,
+            Err(gap) => aside.gaps.push(gap),
+        }
+    }
     keep_end(&work, &redactor.gate(), &aside);
     let assembled = assemble(&work, &mut redactor, aside).map_err(|error| why_not_assembled(&work, &ended, error))?;
 
@@ -169,6 +175,7 @@ fn aside(ended: &Ended, plan: &CapturePlan, notices: &Notices) -> Aside {
         },
         gaps: gap_of_end(ended, plan).into_iter().collect(),
         own: Some(ended.own),
+        witness: None,
         log: notices.log(),
     }
 }

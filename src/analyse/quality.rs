@@ -6,6 +6,7 @@ use crate::analyse::evidence::Evidence;
 use crate::analyse::verdict::Cpu;
 use crate::sample::Sampler;
 use crate::sample::native::record::Counts;
+use crate::sample::native::witness::Witness;
 
 /// Sampling loses stacks while they change; up to here the loss is that of a busy worker sampled without stopping it
 /// (5 to 13 % were measured on deep stacks).
@@ -18,6 +19,8 @@ const MOST_MENDED_PERCENT: f64 = 50.0;
 const MOST_TORN_PERCENT: f64 = 10.0;
 /// Readings that came later than one whole interval: with more than this the machine is too busy to be read at that rate.
 const MOST_LATE_PERCENT: f64 = 20.0;
+/// Calls in a look at the end that were seen before; what is new in it is a fraction, or the two read different things.
+const LEAST_AGREEMENT: f64 = 0.5;
 /// Sum of the threads' clocks against the process's own count, which is in ticks of 10 ms.
 const MOST_DIFFERENCE_PERCENT: f64 = 5.0;
 /// Below this much CPU the tick of 10 ms alone can make such a difference.
@@ -75,6 +78,9 @@ pub struct Quality {
     /// The native engine's readings of workers that came late, in percent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub late_percent: Option<f64>,
+    /// What a second engine said of the native engine's stacks; none where it was not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub witness: Option<Witness>,
     /// Readings of the clocks that came late, in percent.
     pub late_readings_percent: Option<f64>,
 }
@@ -107,6 +113,7 @@ pub fn judge(evidence: &Evidence, cpu: &Cpu, samples: u64) -> Quality {
         behind,
         torn_percent: counts.map(|counts| share(counts.torn, counts.read)),
         late_percent: counts.map(|counts| share(counts.late_ticks, counts.ticks)),
+        witness: evidence.witness.clone(),
         late_readings_percent: evidence
             .own
             .filter(|own| own.readings > 0)
@@ -137,6 +144,10 @@ pub fn judge(evidence: &Evidence, cpu: &Cpu, samples: u64) -> Quality {
     if cpu.mended_percent > MOST_MENDED_PERCENT {
         let mended = cpu.mended_percent;
         quality.lower(Grade::Weak, format!("{mended} % of the CPU time is in stacks that were torn and mended"));
+    }
+    if let Some(witness) = evidence.witness.as_ref().filter(|witness| witness.share < LEAST_AGREEMENT) {
+        let percent = round(witness.share * 100.0);
+        quality.lower(Grade::Weak, format!("{} saw only {percent} % of the same calls", witness.engine));
     }
     if let Some(difference) = cpu.difference_percent
         && difference.abs() > MOST_DIFFERENCE_PERCENT

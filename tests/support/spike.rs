@@ -194,6 +194,7 @@ fn evidence(words: Words) -> Evidence {
         workers: vec![cpu(101, 1_150_000), cpu(102, 2_050_000)],
         samplers: vec![sampler(101), sampler(102)],
         gil: Vec::new(),
+        witness: None,
         events: vec![
             event(3 * SECOND_US, 101, What::RateSteppedDown { from_hz: 100, to_hz: 50, cost_percent: 6.2 }),
             event(2 * SECOND_US, 103, What::WorkerJoined),

@@ -99,6 +99,7 @@ impl Scene {
             workers: Vec::new(),
             samplers: Vec::new(),
             gil: Vec::new(),
+            witness: None,
             events: Vec::new(),
             own: None,
             lifetime: None,

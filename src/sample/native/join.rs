@@ -20,7 +20,7 @@ pub fn join(slices: &[NativeSlice], unread: &[ProcessRecord]) -> Joined {
     let mut stacks = Stacks::default();
     let mut numbers: HashMap<ProcessId, Numbers> = HashMap::new();
     let mut threads: BTreeMap<(ProcessId, i32), Thread> = BTreeMap::new();
-    let mut samplers = Vec::new();
+    let mut runs = Vec::new();
     for slice in slices {
         let numbers = numbers.entry(slice.process).or_default();
         numbers.learn(slice, &mut stacks);
@@ -31,7 +31,7 @@ pub fn join(slices: &[NativeSlice], unread: &[ProcessRecord]) -> Joined {
             known.is_python |= thread.python;
             known.moments.extend(thread.samples.iter().map(|sample| numbers.moment(sample, &mut stacks)));
         }
-        note_sampler(&mut samplers, slice);
+        note_sampler(&mut runs, slice);
     }
     let mut named = Threads::default();
     let mut samples = Vec::new();
@@ -60,7 +60,7 @@ pub fn join(slices: &[NativeSlice], unread: &[ProcessRecord]) -> Joined {
     }
     samples.sort_by_key(|sample| (sample.at_us, sample.thread));
     let (frames, nodes) = (stacks.frames.into_items(), stacks.nodes.into_items());
-    Joined { profile: Profile { frames, stacks: nodes, threads: named.into_list(), samples }, samplers }
+    Joined { profile: Profile { frames, stacks: nodes, threads: named.into_list(), samples }, samplers: runs }
 }
 
 /// One thread over all slices.
@@ -130,11 +130,11 @@ fn raw(frame: &FrameRecord) -> Frame<Raw> {
 }
 
 /// Slices of a worker at one rate are one run of the sampler.
-fn note_sampler(samplers: &mut Vec<Sampler>, slice: &NativeSlice) {
+fn note_sampler(runs: &mut Vec<Sampler>, slice: &NativeSlice) {
     let threads = slice.threads.iter().filter(|thread| thread.python).count() as u32;
     let behind = u32::try_from(slice.counts.late_ticks).unwrap_or(u32::MAX);
     let same = |run: &&mut Sampler| run.process == slice.process && run.rate_hz == slice.rate_hz;
-    match samplers.iter_mut().rev().find(|run| run.process == slice.process).filter(same) {
+    match runs.iter_mut().rev().find(|run| run.process == slice.process).filter(same) {
         Some(run) => {
             run.to_us = Some(slice.to_us);
             run.threads = run.threads.max(threads);
@@ -144,7 +144,7 @@ fn note_sampler(samplers: &mut Vec<Sampler>, slice: &NativeSlice) {
             run.cpu_us += slice.cost_us;
             run.counts = run.counts.map(|counts| counts.plus(slice.counts));
         }
-        None => samplers.push(Sampler {
+        None => runs.push(Sampler {
             process: slice.process,
             rate_hz: slice.rate_hz,
             from_us: Some(slice.from_us),

@@ -140,19 +140,19 @@ fn linked(moments: &[Moment], index: usize) -> Option<usize> {
 fn share(moments: &[Moment], (before, after): (usize, usize), cells: &mut [Cell], unseen: &mut Vec<Spare>) {
     let (left, right) = (&moments[before], &moments[after]);
     let length_us = right.at_us.saturating_sub(left.at_us);
-    let half_us = length_us / 2;
-    let room_us = (right.cpu_ns / 1_000).clamp(half_us, length_us.max(half_us));
+    let middle_us = length_us / 2;
+    let room_us = (right.cpu_ns / 1_000).clamp(middle_us, length_us.max(middle_us));
     let half_ns = right.cpu_ns / 2;
-    let (left_us, left_ns, right_ns) = match (left.instant, right.instant) {
-        (Instant::On, Instant::On) => (half_us, half_ns, right.cpu_ns - half_ns),
+    let (reach_us, left_ns, right_ns) = match (left.instant, right.instant) {
+        (Instant::On, Instant::On) => (middle_us, half_ns, right.cpu_ns - half_ns),
         (Instant::On, Instant::Off) => (room_us, right.cpu_ns, 0),
         (Instant::Off, Instant::On) => (length_us - room_us, 0, right.cpu_ns),
         (Instant::Off, Instant::Off) => {
             unseen.extend(Spare::unseen(right, after));
-            (half_us, 0, 0)
+            (middle_us, 0, 0)
         }
     };
-    let boundary_us = left.at_us + left_us;
+    let boundary_us = left.at_us + reach_us;
     let half_delay_ns = right.run_delay_ns / 2;
     cells[before].to_us = boundary_us;
     cells[before].cpu_ns += left_ns;
@@ -393,9 +393,9 @@ mod tests {
                 .map(|_| {
                     let span_us = mean_us / 2 + random.u64(0..=mean_us);
                     at_us += span_us;
-                    let (cpu_us, stack) = self.at(at_us);
-                    let cpu_ns = (cpu_us - before_us) * 1_000;
-                    before_us = cpu_us;
+                    let (ran_us, stack) = self.at(at_us);
+                    let cpu_ns = (ran_us - before_us) * 1_000;
+                    before_us = ran_us;
                     let instant = if stack.is_some() { On } else { Off };
                     let place = Place::Stack(stack.unwrap_or(9));
                     Moment { at_us, span_us, cpu_ns, run_delay_ns: 0, instant, place, shape: Shape::Whole }
