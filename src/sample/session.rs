@@ -92,6 +92,8 @@ struct Readings {
     all: u64,
     late: u64,
     last_us: u64,
+    /// When the next one is due.
+    due_us: u64,
 }
 
 /// What a session works on.
@@ -138,6 +140,7 @@ impl<'a> Session<'a> {
         self.wait_until_sampling(interrupts);
         let begin_us = self.now_us();
         self.engine.begin(begin_us);
+        self.readings.due_us = begin_us;
         let own_before_us = own_cpu_us() - self.engine.cost_here_us();
         let end = self.sample_slices(begin_us, interrupts);
         let last_sample_us = monotonic_us();
@@ -203,13 +206,18 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Waits for the next reading of the clocks, or until a child says something or a signal comes.
+    /// Waits for the next tick, or until a child says something or a signal comes.
     ///
-    /// The waits vary by half around their mean, so that readings cannot march in step with the worker's own timers;
-    /// a late reading is not made up for by a burst.
-    fn wait_for_tick(&self) -> Woken {
+    /// The distances between ticks vary by half around their mean, so that ticks cannot march in step with the worker's
+    /// own timers; what a tick itself takes is part of the distance. One that is too late is skipped and not made up for
+    /// by a burst.
+    fn wait_for_tick(&mut self) -> Woken {
         let mean_us = self.interval_us();
-        self.wait(mean_us / 2 + fastrand::u64(0..=mean_us))
+        let distance_us = mean_us / 2 + fastrand::u64(0..=mean_us);
+        let now_us = self.now_us();
+        let due_us = self.readings.due_us + distance_us;
+        self.readings.due_us = if due_us > now_us { due_us } else { now_us + distance_us };
+        self.wait(self.readings.due_us - now_us)
     }
 
     fn interval_us(&self) -> u64 {
