@@ -26,8 +26,11 @@ use crate::products::{products, texts_again};
 use crate::redact::{Clean, Gate, Raw, Redactor};
 use crate::sample::clocks::ProcessRecord;
 use crate::sample::join::{Traced, join};
+use crate::sample::native::gil::{WorkerGil, gil_times};
+use crate::sample::native::record::NativeSlice;
+use crate::sample::native::witness::Witness;
 use crate::sample::pyspy::Segment;
-use crate::sample::{OwnCost, Sampler, What};
+use crate::sample::{OwnCost, Sampler, What, native};
 use crate::series::{Reading, Series};
 use crate::traffic::Tally;
 use crate::traffic::rows::traffic_rows;
@@ -45,6 +48,9 @@ pub struct Aside {
     pub interrupted_by: Option<String>,
     /// What the capture took while it sampled.
     pub own: Option<OwnCost>,
+    /// What a second engine said of the first one's stacks.
+    #[serde(default)]
+    pub witness: Option<Witness>,
     /// What went missing on the way.
     pub gaps: Vec<Gap>,
     /// What was said so far.
@@ -151,6 +157,13 @@ impl Assembled {
     }
 }
 
+/// What the engine's records say beside the profile.
+struct Sampled {
+    workers: Vec<WorkerCpu>,
+    samplers: Vec<Sampler>,
+    gil: Vec<WorkerGil>,
+}
+
 /// What a capture kept in its work folder, and the redactor that all of it goes through once more.
 struct Kept<'a> {
     work: &'a Work,
@@ -168,9 +181,13 @@ impl Kept<'_> {
             let json = work.read(&segment.file).unwrap_or_default();
             Traced { segment, json }
         });
-        let joined = join(&records, traces.collect());
+        let slices: Vec<NativeSlice> = work.records(work::NATIVE)?;
+        let joined =
+            if slices.is_empty() { join(&records, traces.collect()) } else { native::join::join(&slices, &records) };
         let profile = joined.profile.map(|raw| self.redactor.kept_text(SAMPLES, raw));
-        let evidence = self.evidence(&records, joined.samplers, aside)?;
+        let spans = records.iter().map(WorkerCpu::from).chain(slices.iter().map(WorkerCpu::from));
+        let sampled = Sampled { workers: worker_cpu(spans), samplers: joined.samplers, gil: gil_times(&slices) };
+        let evidence = self.evidence(sampled, aside)?;
         let mut readings: Vec<Reading> = work.records(work::READINGS)?;
         readings.extend(traffic_rows(&evidence.tallies));
         let mut facts = facts::complete(&files, evidence, profile, Series::gather(readings))?;
@@ -181,12 +198,12 @@ impl Kept<'_> {
         Ok(facts)
     }
 
-    fn evidence(&mut self, records: &[ProcessRecord], samplers: Vec<Sampler>, aside: &Aside) -> Result<Evidence> {
+    fn evidence(&mut self, sampled: Sampled, aside: &Aside) -> Result<Evidence> {
         let work = self.work;
         let begun = work.read(work::BEGUN).ok().and_then(|bytes| serde_json::from_slice::<Begun>(&bytes).ok());
         let begun = begun.unwrap_or_default();
         let manifest: Manifest = serde_json::from_slice(&work.read(work::MANIFEST)?)?;
-        let samplers = samplers.into_iter().map(|mut sampler| {
+        let samplers = sampled.samplers.into_iter().map(|mut sampler| {
             let fault = sampler.fault.take();
             sampler.fault = fault.map(|fault| self.clean(EVIDENCE, fault).to_string());
             sampler
@@ -201,10 +218,12 @@ impl Kept<'_> {
             started_utc: manifest.started_utc,
             epoch_utc: begun.epoch_utc,
             slices: work.records(work::SLICES)?,
-            workers: worker_cpu(records),
+            workers: sampled.workers,
             samplers,
+            gil: sampled.gil,
             events: work.records(work::EVENTS)?,
             own: aside.own,
+            witness: aside.witness.clone(),
             lifetime: begun.lifetime,
             tallies,
             findings: work.records(work::FINDINGS)?,
@@ -222,17 +241,28 @@ impl Kept<'_> {
     }
 }
 
+impl From<&ProcessRecord> for WorkerCpu {
+    fn from(record: &ProcessRecord) -> Self {
+        let ProcessRecord { process, from_us, to_us, kernel_cpu_us, .. } = *record;
+        Self { process, from_us, to_us, kernel_cpu_us }
+    }
+}
+
+impl From<&NativeSlice> for WorkerCpu {
+    fn from(slice: &NativeSlice) -> Self {
+        let NativeSlice { process, from_us, to_us, kernel_cpu_us, .. } = *slice;
+        Self { process, from_us, to_us, kernel_cpu_us }
+    }
+}
+
 /// Each worker's records of all slices as one.
-fn worker_cpu(records: &[ProcessRecord]) -> Vec<WorkerCpu> {
+fn worker_cpu(records: impl Iterator<Item = WorkerCpu>) -> Vec<WorkerCpu> {
     let mut workers: BTreeMap<ProcessId, WorkerCpu> = BTreeMap::new();
     for record in records {
-        let entry = workers.entry(record.process).or_insert(WorkerCpu {
-            process: record.process,
-            from_us: record.from_us,
-            to_us: record.to_us,
-            kernel_cpu_us: Some(0),
-        });
-        entry.to_us = record.to_us;
+        let first = WorkerCpu { kernel_cpu_us: Some(0), ..record };
+        let entry = workers.entry(record.process).or_insert(first);
+        entry.from_us = entry.from_us.min(record.from_us);
+        entry.to_us = entry.to_us.max(record.to_us);
         entry.kernel_cpu_us = entry.kernel_cpu_us.zip(record.kernel_cpu_us).map(|(sum, more)| sum + more);
     }
     workers.into_values().collect()
@@ -284,11 +314,13 @@ fn gaps_of(evidence: &Evidence, verdict: &Verdict) -> Vec<Gap> {
     if evidence.slices.is_empty() {
         gaps.push(Gap::new("CPU time", "the capture ended before its first slice was finished", "capture for longer"));
     } else if verdict.quality.stacks == 0 && nothing_yet {
-        gaps.push(Gap::new(
-            "stacks",
-            "no stack was sampled before the capture ended",
-            "capture for longer; see what py-spy says by itself: py-spy dump --pid PID",
-        ));
+        let native = evidence.samplers.iter().any(|sampler| sampler.counts.is_some());
+        let cure = if native {
+            "capture for longer, or with --engine py-spy"
+        } else {
+            "capture for longer; see what py-spy says by itself: py-spy dump --pid PID"
+        };
+        gaps.push(Gap::new("stacks", "no stack was sampled before the capture ended", cure));
     } else if verdict.quality.grade == Grade::Unusable && nothing_yet {
         gaps.push(Gap::new("a profile to rely on", verdict.quality.reasons.join("; "), "capture again, for longer"));
     }

@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::analyse::evidence::{Lifetime, Reporter};
 use crate::baseline;
-use crate::bundle::manifest::{Engine, FORMAT, Manifest, Settings, Status, Tool};
+use crate::bundle::manifest::{FORMAT, Manifest, Settings, Status, Tool};
 use crate::bundle::open::Bundle;
 use crate::bundle::work::{self, CLEAN, Work};
 use crate::collect::Collected;
 use crate::discover::Proxy;
+use crate::engines::Chosen;
 use crate::environment;
 use crate::error::{Failure, Kept};
 use crate::observe::{Epoch, lifetime};
@@ -22,7 +23,6 @@ use crate::os::proc::Procfs;
 use crate::plan::{CapturePlan, Destination, RequestContent};
 use crate::products::TICKET;
 use crate::redact::{Raw, Redactor};
-use crate::sample::pyspy::PySpy;
 use crate::workload::requests::{CONTENT_FILE, Sample};
 
 /// Steps that somebody will follow are shorter.
@@ -46,7 +46,7 @@ pub struct Beginning<'a> {
     /// Whose workers are sampled.
     pub proxy: &'a Proxy,
     /// With what.
-    pub py_spy: &'a PySpy,
+    pub engine: &'a Chosen,
     /// The facts collected.
     pub collected: &'a Collected,
     /// Our own command line.
@@ -101,11 +101,7 @@ impl Beginning<'_> {
                 sampling: orders.sampling,
                 max_overhead_percent: orders.budget.share() * 100.0,
             },
-            engine: Engine {
-                name: "py-spy".to_owned(),
-                version: self.py_spy.version.clone(),
-                found: self.py_spy.found,
-            },
+            engine: self.engine.named(redactor),
             looks_like_litellm: self.proxy.looks_like_litellm,
             processes: self.proxy.members.clone(),
             interrupted_by: None,

@@ -65,6 +65,10 @@ pub struct CaptureArgs {
     /// What sampling may cost, as a share of one core for each worker.
     #[arg(long, value_name = "PERCENT", default_value = "5%", env = "CAPTURE_MAX_OVERHEAD")]
     pub max_overhead: String,
+    /// What takes the samples: native reads the workers' memory by itself at a fraction of the cost, py-spy needs that
+    /// program, auto is native where it can read every worker. Default: py-spy.
+    #[arg(long, value_name = "ENGINE", env = "CAPTURE_ENGINE")]
+    pub engine: Option<EngineArg>,
     /// Stop a worker for each sample: exact stacks, but every request waits.
     #[arg(long, env = "CAPTURE_BLOCKING", value_parser = BoolishValueParser::new())]
     pub blocking: bool,
@@ -109,6 +113,17 @@ pub struct ReporterArgs {
     /// Keep the content of --requests as well, without secrets. It will be in the bundle for everyone to read.
     #[arg(long, requires = "requests", env = "CAPTURE_INCLUDE_PROMPTS", value_parser = BoolishValueParser::new())]
     pub include_prompts: bool,
+}
+
+/// What takes the samples.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum EngineArg {
+    /// Native where it can read every worker, else py-spy.
+    Auto,
+    /// This program by itself.
+    Native,
+    /// py-spy.
+    PySpy,
 }
 
 /// The classes of LiteLLM's page on CPU issues.

@@ -88,6 +88,14 @@ pub enum Failure {
         /// Why not.
         why: String,
     },
+    /// The native engine was asked for by name and cannot read a worker.
+    #[error("the native engine cannot read worker {pid}: {why}")]
+    NativeRefused {
+        /// The worker.
+        pid: i32,
+        /// Why not.
+        why: String,
+    },
     /// The result could not be written.
     #[error("cannot write {target}: {why}")]
     Output {
@@ -135,7 +143,10 @@ impl Failure {
         match self {
             Self::Usage { .. } | Self::SeveralProxies { .. } | Self::Unreadable { .. } => exit::USAGE,
             Self::NoWorker { .. } => exit::NO_WORKER,
-            Self::NotPermitted { .. } | Self::PySpyMissing | Self::PySpyUnusable { .. } => exit::CANNOT_ATTACH,
+            Self::NotPermitted { .. }
+            | Self::PySpyMissing
+            | Self::PySpyUnusable { .. }
+            | Self::NativeRefused { .. } => exit::CANNOT_ATTACH,
             Self::Output { .. } => exit::OUTPUT,
             Self::Damaged { .. } => exit::PARTIAL,
             Self::SecretInBundle { .. } | Self::Internal(_) => exit::INTERNAL,
@@ -154,6 +165,7 @@ impl Failure {
             Self::PySpyUnusable { .. } => {
                 Some(format!("name another with --py-spy PATH, or install it: {INSTALL_PY_SPY}"))
             }
+            Self::NativeRefused { .. } => Some("use --engine py-spy".to_owned()),
             Self::Output { kept, .. } => Some(match kept {
                 Kept::Nothing => "choose another place with -o PATH".to_owned(),
                 Kept::Work(dir) => format!(

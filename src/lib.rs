@@ -12,8 +12,9 @@
 //! | [`run`] | the order of all stages, on one screen |
 //! | [`os`] | the edge to Linux: `/proc` under a root path, children, signals, clocks |
 //! | [`target`] | the one proxy that is meant, the right to read it, the py-spy to do it with |
+//! | [`engines`] | which engine samples it, and why that one |
 //! | [`discover`] | which processes are LiteLLM, their role, and why we think so |
-//! | [`sample`] | stacks through py-spy, CPU clocks from the kernel, both joined into a profile |
+//! | [`sample`] | stacks through py-spy or read by ourselves, CPU clocks from the kernel, both joined into a profile |
 //! | [`collect`] | facts about machine, container, interpreter and LiteLLM, or gaps |
 //! | [`observe`] | what is read again and again while stacks are sampled: kernel, metrics, liveliness, spend logs |
 //! | [`logs`] | LiteLLM's log before and during: found, followed, cleaned to known forms, counted |
@@ -38,6 +39,7 @@ pub mod bundle;
 pub mod cli;
 pub mod collect;
 pub mod discover;
+pub mod engines;
 pub mod environment;
 pub mod error;
 pub mod logs;

@@ -7,10 +7,13 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use crate::analyse::classify::Class;
-use crate::cli::{CaptureArgs, ClassArg, DiffArgs, InspectArgs, OutputArgs, PackArgs, ReportArgs, ReporterArgs};
+use crate::cli::{
+    CaptureArgs, ClassArg, DiffArgs, EngineArg, InspectArgs, OutputArgs, PackArgs, ReportArgs, ReporterArgs,
+};
 use crate::error::Failure;
 use crate::logs::LogSource;
 use crate::notice::Loudness;
+use crate::sample::engine::Asked;
 use crate::sample::governor::Budget;
 use crate::sample::pyspy::Sampling;
 use crate::sample::session::Orders;
@@ -29,6 +32,8 @@ pub struct CapturePlan {
     pub only: bool,
     /// How to sample.
     pub orders: Orders,
+    /// The engine asked for, if any.
+    pub engine: Option<Asked>,
     /// The py-spy named.
     pub py_spy: Option<PathBuf>,
     /// The config file named.
@@ -196,6 +201,12 @@ impl TryFrom<CaptureArgs> for CapturePlan {
             sampling: if args.blocking { Sampling::Blocking } else { Sampling::Nonblocking },
             budget: Budget::of_one_core(percent("--max-overhead", &args.max_overhead)? / 100.0),
         };
+        if args.blocking && matches!(args.engine, Some(EngineArg::Native)) {
+            return Err(usage(
+                "--blocking stops a worker for each sample, and the native engine stops none".to_owned(),
+                "leave --blocking out, or use --engine py-spy",
+            ));
+        }
         let log = match args.log {
             None => LogSource::Found,
             Some(path) if path == Path::new("-") => LogSource::Stdin,
@@ -205,6 +216,7 @@ impl TryFrom<CaptureArgs> for CapturePlan {
             pids: args.pid,
             only: args.only,
             orders,
+            engine: args.engine.map(Asked::from),
             py_spy: args.py_spy,
             config: args.config,
             observe: ObservePlan { litellm_url: args.litellm_url, litellm_key_env: args.litellm_key_env, log },
@@ -261,6 +273,16 @@ impl From<ReporterArgs> for ReporterPlan {
             repro_steps: args.repro_steps,
             requests: args.requests,
             content: if args.include_prompts { RequestContent::Kept } else { RequestContent::Withheld },
+        }
+    }
+}
+
+impl From<EngineArg> for Asked {
+    fn from(engine: EngineArg) -> Self {
+        match engine {
+            EngineArg::Auto => Self::Auto,
+            EngineArg::Native => Self::Native,
+            EngineArg::PySpy => Self::PySpy,
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::bundle::work::{self, Work};
 use crate::cli::{Cli, Command};
 use crate::collect::{self, CgroupRoot, CollectOptions, Collected, Gap};
 use crate::discover::Proxy;
+use crate::engines::Chosen;
 use crate::environment::{self, Own};
 use crate::error::{Failure, Kept, exit};
 use crate::notice::Notices;
@@ -36,7 +37,7 @@ use crate::render::summary;
 use crate::review;
 use crate::sample::record::Recorder;
 use crate::sample::session::{End, Ended, Session, Subject};
-use crate::target::{choose_proxy, find_py_spy, named_workers, refused_failure, require_permission};
+use crate::target::{choose_proxy, named_workers, refused_failure, require_permission};
 
 /// Collecting reads a few hundred small files; a network file system that hangs must not hold up the stacks.
 const COLLECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -63,7 +64,7 @@ fn capture(plan: &CapturePlan, own: &Own) -> Result<u8, Failure> {
     let given = Given::read(plan)?;
     let proxy = choose_proxy(&procfs, plan, &notices)?;
     require_permission(&procfs, &proxy)?;
-    let py_spy = find_py_spy(&procfs, plan.py_spy.as_deref(), &proxy, &notices)?;
+    let chosen = Chosen::choose(&procfs, plan, &proxy, &notices)?;
     let epoch = Epoch::now();
 
     let options = CollectOptions { config: plan.config.as_deref(), deadline: COLLECT_DEADLINE };
@@ -73,7 +74,7 @@ fn capture(plan: &CapturePlan, own: &Own) -> Result<u8, Failure> {
     let beginning = Beginning {
         plan,
         proxy: &proxy,
-        py_spy: &py_spy,
+        engine: &chosen,
         collected: &collected,
         arguments: &own.arguments,
         epoch,
@@ -97,8 +98,8 @@ fn capture(plan: &CapturePlan, own: &Own) -> Result<u8, Failure> {
     let observers = Observers::start(scene, &work, &mut redactor);
     keep_redactions(&work, &redactor);
     observers.settle();
-    let subject =
-        Subject { orders: &plan.orders, py_spy: &py_spy, proxy: &proxy, epoch, roster, pulse: observers.pulse() };
+    let engine = chosen.engine(&plan.orders, epoch);
+    let subject = Subject { orders: &plan.orders, engine, proxy: &proxy, epoch, roster, pulse: observers.pulse() };
     let mut ended = Session::new(subject, recorder).run(&interrupts);
     ended.own.observers_cpu_us = Some(observers.finish(&work, &mut redactor));
     keep_redactions(&work, &redactor);
@@ -106,7 +107,13 @@ fn capture(plan: &CapturePlan, own: &Own) -> Result<u8, Failure> {
         let _ = work.remove();
         return Err(refused_failure(&procfs, refused));
     }
-    let aside = aside(&ended, plan, &notices);
+    let mut aside = aside(&ended, plan, &notices);
+    if interrupts.requested().is_none() {
+        match chosen.ask_witness(&work, &proxy) {
+            Ok(witness) => aside.witness = witness,
+            Err(gap) => aside.gaps.push(gap),
+        }
+    }
     keep_end(&work, &redactor.gate(), &aside);
     let assembled = assemble(&work, &mut redactor, aside).map_err(|error| why_not_assembled(&work, &ended, error))?;
 
@@ -168,6 +175,7 @@ fn aside(ended: &Ended, plan: &CapturePlan, notices: &Notices) -> Aside {
         },
         gaps: gap_of_end(ended, plan).into_iter().collect(),
         own: Some(ended.own),
+        witness: None,
         log: notices.log(),
     }
 }

@@ -8,8 +8,8 @@ use crate::notice::Notices;
 use crate::os::attach;
 use crate::os::proc::Procfs;
 use crate::plan::CapturePlan;
+use crate::sample::engine::Refused;
 use crate::sample::pyspy::PySpy;
-use crate::sample::samplers::Refused;
 
 /// The one proxy that is meant.
 pub fn choose_proxy(procfs: &Procfs, plan: &CapturePlan, notices: &Notices) -> Result<Proxy, Failure> {
@@ -81,7 +81,7 @@ pub fn require_permission(procfs: &Procfs, proxy: &Proxy) -> Result<(), Failure>
 pub fn refused_failure(procfs: &Procfs, refused: &Refused) -> Failure {
     let pid = refused.pid;
     let cure = attach::diagnose(&procfs.process(pid)).cure;
-    Failure::NotPermitted { pid, rule: format!("py-spy {}", refused.complaint), cure }
+    Failure::NotPermitted { pid, rule: refused.complaint.clone(), cure }
 }
 
 /// The py-spy to use.

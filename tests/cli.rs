@@ -165,6 +165,31 @@ fn without_any_py_spy_the_command_that_installs_it_is_named() {
 }
 
 #[test]
+fn the_native_engine_stops_no_worker_and_says_so() {
+    let target = Target::alone();
+    let output = quiet(&target).args(["--engine", "native", "--blocking"]).run();
+    let stderr = "capture: --blocking stops a worker for each sample, and the native engine stops none\n  leave \
+                  --blocking out, or use --engine py-spy\n";
+    assert_refused(output, 2, stderr);
+}
+
+#[test]
+fn the_manifest_says_which_engine_sampled_and_why() {
+    let target = Target::alone();
+    for (arguments, reason) in [
+        (&[][..], "the default"),
+        (&["--engine", "py-spy"], "asked for"),
+        (&["--engine", "auto", "--blocking"], "it stops no worker, and --blocking was asked for"),
+    ] {
+        let capture = arguments.iter().fold(quiet(&target).fake_py_spy("works"), Capture::arg);
+        let bundle = capture.run().assert_status(0).bundle();
+        let engine = &bundle.json("manifest.json")["engine"];
+        assert_eq!(engine["name"], "py-spy");
+        assert!(engine["why"].as_str().is_some_and(|why| why.ends_with(reason)), "{engine}");
+    }
+}
+
+#[test]
 fn a_file_that_exists_is_not_overwritten() {
     let target = Target::alone();
     let capture = quiet(&target).fake_py_spy("works").args(["-o", "mine.tar.gz"]);
@@ -275,7 +300,7 @@ fn inspect_refuses_what_it_cannot_read_or_trust() {
     // A newer one's manifest may lack whatever is known here.
     let newer = |_: String| r#"{"format": {"major": 2, "minor": 1}}"#.to_owned();
     Bundle::write_changed(&path, &place.path().join("newer"), "manifest.json", newer);
-    let why = "it has format 2.1, and this program knows 1.1 at most";
+    let why = "it has format 2.1, and this program knows 1.2 at most";
     assert_refused(refuse("newer", &[]), 2, &(told("newer", why) + "  take the newest release of capture\n"));
 
     let other_file = |text: String| text.replace("burn", "turn");

@@ -44,9 +44,9 @@ fn a_report_of_an_old_bundle_is_made_and_says_what_it_lacks() {
 #[test]
 fn a_report_of_a_bundle_of_this_format_is_what_the_bundle_holds() {
     let made = tempfile::tempdir().expect("a folder");
-    let output = Capture::new().args(["report", path(&stored("1.1")), "-o", path(made.path())]).run().assert_status(0);
+    let output = Capture::new().args(["report", path(&stored("1.2")), "-o", path(made.path())]).run().assert_status(0);
     let folder = PathBuf::from(output.said().trim_end());
-    let bundle = Bundle::open(&stored("1.1"));
+    let bundle = Bundle::open(&stored("1.2"));
     let stored: Value = bundle.json("summary.json");
     let again: Value = serde_json::from_slice(&fs::read(folder.join("summary.json")).expect("a file")).expect("JSON");
     // What is said in words may be said better one day.

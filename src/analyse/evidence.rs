@@ -8,6 +8,8 @@ use crate::analyse::classify::Class;
 use crate::logs::Finding;
 use crate::os::proc::ProcessId;
 use crate::redact::Clean;
+use crate::sample::native::gil::WorkerGil;
+use crate::sample::native::witness::Witness;
 use crate::sample::{Event, OwnCost, Sampler, Slice};
 use crate::traffic::Tally;
 
@@ -25,6 +27,12 @@ pub struct Evidence {
     pub workers: Vec<WorkerCpu>,
     /// What each sampler did.
     pub samplers: Vec<Sampler>,
+    /// Each worker's GIL, where the native engine read it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gil: Vec<WorkerGil>,
+    /// What a second engine said of the native engine's stacks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub witness: Option<Witness>,
     /// What happened on the way.
     pub events: Vec<Event>,
     /// What the capture itself took; none where it was killed before it could say.

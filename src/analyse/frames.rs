@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::redact::Clean;
-use crate::sample::profile::Frame;
+use crate::sample::profile::{AWAITING_GIL, COLLECTING, Frame};
 
 /// Whose code a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -19,11 +19,27 @@ pub enum Kind {
     Stdlib,
     /// No Python code.
     Native,
+    /// What the interpreter does in a function's name: it collects garbage, or waits for the GIL.
+    Interpreter,
 }
 
 impl Kind {
     /// All kinds, in the order of the legend.
-    pub const ALL: [Self; 5] = [Self::LiteLlm, Self::User, Self::Package, Self::Stdlib, Self::Native];
+    pub const ALL: [Self; 6] =
+        [Self::LiteLlm, Self::User, Self::Package, Self::Stdlib, Self::Native, Self::Interpreter];
+
+    /// The kind of a frame.
+    pub fn of(frame: &Frame<Clean>) -> Self {
+        Self::of_function(frame.function.as_str(), frame.file.as_str())
+    }
+
+    /// The kind of a function in a file, by its full path.
+    pub fn of_function(function: &str, file: &str) -> Self {
+        match function {
+            COLLECTING | AWAITING_GIL if file.is_empty() => Self::Interpreter,
+            _ => Self::of_file(file),
+        }
+    }
 
     /// The kind of the code in a file, by its full path.
     pub fn of_file(file: &str) -> Self {
@@ -55,6 +71,7 @@ impl Kind {
             Self::Package => "packages",
             Self::Stdlib => "standard library",
             Self::Native => "native",
+            Self::Interpreter => "GC and GIL",
         }
     }
 }
@@ -132,5 +149,12 @@ mod tests {
         for (file, kind, short) in cases {
             assert_eq!((Kind::of_file(file), short_path(file)), (kind, short), "{file}");
         }
+    }
+
+    #[test]
+    fn what_the_interpreter_does_is_a_kind_of_its_own_and_a_function_of_that_name_is_not() {
+        assert_eq!(Kind::of_function("<GC>", ""), Kind::Interpreter);
+        assert_eq!(Kind::of_function("<waiting for GIL>", ""), Kind::Interpreter);
+        assert_eq!(Kind::of_function("<GC>", "/app/a.py"), Kind::User);
     }
 }

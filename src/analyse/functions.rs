@@ -83,7 +83,7 @@ pub fn by_function(profile: &Profile<Clean>) -> Vec<Function> {
             Function {
                 name: name.to_owned(),
                 file: short_path(file).to_owned(),
-                kind: Kind::of_file(file),
+                kind: Kind::of_function(name, file),
                 self_seconds: seconds(tally.self_ns),
                 total_seconds: seconds(tally.total_ns),
                 self_percent: percent(tally.self_ns, all_ns),

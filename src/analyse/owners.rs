@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::analyse::frames::drawn;
+use crate::analyse::frames::{Kind, drawn};
 use crate::analyse::functions::{percent, seconds};
 use crate::analyse::work::{Work, work_of};
 use crate::redact::Clean;
@@ -60,7 +60,9 @@ pub fn by_owner(profile: &Profile<Clean>) -> Vec<OwnerShare> {
         let (work, leaf) = match place {
             Place::Stack(stack) => {
                 let frames: Vec<&Frame<Clean>> = profile.leaf_to_root(stack).collect();
-                (work_of(&frames), frames.first().map(|leaf| drawn(leaf)))
+                // The interpreter works in the name of the function below it.
+                let leaf = frames.iter().find(|frame| Kind::of(frame) != Kind::Interpreter);
+                (work_of(&frames), leaf.map(|leaf| drawn(leaf)))
             }
             Place::Native => (Work { owner: NATIVE.to_owned(), mechanism: "native" }, None),
             Place::NotSampled => (Work { owner: NOT_SAMPLED.to_owned(), mechanism: NOT_SAMPLED }, None),

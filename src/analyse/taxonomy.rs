@@ -7,7 +7,7 @@
 
 use crate::analyse::frames::{Kind, short_path};
 use crate::redact::Clean;
-use crate::sample::profile::Frame;
+use crate::sample::profile::{AWAITING_GIL, COLLECTING, Frame};
 
 /// Whose work it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -375,6 +375,8 @@ static MECHANISMS: &[MechanismRow] = &[
         functions: &["_worker", "wait", "run", "select", "get"],
         example: ("concurrent/futures/thread.py", "_worker"),
     },
+    MechanismRow { name: "garbage collection", files: &[""], functions: &[COLLECTING], example: ("", COLLECTING) },
+    MechanismRow { name: "waiting for the GIL", files: &[""], functions: &[AWAITING_GIL], example: ("", AWAITING_GIL) },
     mechanism("deepcopy", &["copy.py"], ("copy.py", "_deepcopy_dict")),
     mechanism(
         "json",

@@ -19,6 +19,7 @@ use crate::analyse::sizing::{Sizing, sizing};
 use crate::analyse::stall::{Stall, stall};
 use crate::os::proc::ProcessId;
 use crate::redact::Clean;
+use crate::sample::native::gil::GilTimes;
 use crate::sample::profile::{Place, Profile, Shape};
 
 pub use crate::analyse::quality::Grade;
@@ -86,6 +87,9 @@ pub struct Cpu {
     pub not_sampled_percent: f64,
     /// CPU in stacks that were torn and mended.
     pub mended_percent: f64,
+    /// CPU in stacks that changed while they were read, and stand as they were read; none with py-spy, which does not know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub torn_percent: Option<f64>,
 }
 
 /// One worker.
@@ -105,6 +109,9 @@ pub struct Worker {
     pub run_delay_seconds: f64,
     /// How long its clocks were read.
     pub wall_seconds: f64,
+    /// Its GIL, where the native engine read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gil: Option<GilTimes>,
 }
 
 /// CPU by whose code it was.
@@ -131,6 +138,7 @@ struct Parts {
     native_ns: u64,
     not_sampled_ns: u64,
     mended_ns: u64,
+    torn_ns: u64,
 }
 
 /// Judges the facts.
@@ -161,13 +169,15 @@ pub fn profiled(evidence: &Evidence, profile: &Profile<Clean>) -> Verdict {
         let tally = tallies.entry(profile.threads[sample.thread as usize].process).or_default();
         tally.cpu_ns += sample.cpu_ns;
         tally.run_delay_ns += sample.run_delay_ns;
-        if sample.shape == Shape::Mended {
-            parts.mended_ns += sample.cpu_ns;
+        match sample.shape {
+            Shape::Whole => {}
+            Shape::Mended => parts.mended_ns += sample.cpu_ns,
+            Shape::Torn => parts.torn_ns += sample.cpu_ns,
         }
         let kind = match sample.place {
             Place::Stack(stack) => {
                 samples += u64::from(sample.cpu_ns > 0);
-                Kind::of_file(profile.leaf_to_root(stack).next().map_or("", |frame| frame.file.as_str()))
+                profile.leaf_to_root(stack).next().map_or(Kind::Native, Kind::of)
             }
             Place::Native => {
                 parts.native_ns += sample.cpu_ns;
@@ -230,6 +240,7 @@ fn workers(evidence: &Evidence, tallies: &BTreeMap<ProcessId, Tally>) -> Vec<Wor
                 core_percent: percent(tally.cpu_ns, wall_us * 1_000),
                 run_delay_seconds: seconds(tally.run_delay_ns),
                 wall_seconds: wall_us as f64 / 1e6,
+                gil: evidence.gil.iter().find(|gil| gil.process == worker.process).map(|gil| gil.times),
             }
         })
         .collect();
@@ -244,6 +255,7 @@ fn cpu(evidence: &Evidence, workers: &[Worker], all_ns: u64, parts: &Parts) -> C
     let both = || workers.iter().filter_map(|worker| Some((worker.cpu_seconds, worker.kernel_seconds?)));
     let kernel_seconds = both().map(|pair| pair.1).sum::<f64>();
     let compared_seconds = both().map(|pair| pair.0).sum::<f64>();
+    let tells_torn = evidence.samplers.iter().any(|sampler| sampler.counts.is_some());
     Cpu {
         wall_seconds,
         sampled_seconds: seconds(all_ns),
@@ -254,5 +266,6 @@ fn cpu(evidence: &Evidence, workers: &[Worker], all_ns: u64, parts: &Parts) -> C
         native_percent: percent(parts.native_ns, all_ns),
         not_sampled_percent: percent(parts.not_sampled_ns, all_ns),
         mended_percent: percent(parts.mended_ns, all_ns),
+        torn_percent: tells_torn.then(|| percent(parts.torn_ns, all_ns)),
     }
 }

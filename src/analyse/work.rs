@@ -69,7 +69,7 @@ fn remainder(frame: &Frame<Clean>, file: &str) -> Option<String> {
     match Kind::of_file(frame.file.as_str()) {
         Kind::LiteLlm => Some("LiteLLM, other".to_owned()),
         Kind::Package => Some(format!("package {}", stem(file.split('/').next().unwrap_or(file)))),
-        Kind::User | Kind::Stdlib | Kind::Native => None,
+        Kind::User | Kind::Stdlib | Kind::Native | Kind::Interpreter => None,
     }
 }
 
@@ -99,6 +99,7 @@ fn stem(file: &str) -> &str {
 mod tests {
     use super::*;
     use crate::analyse::taxonomy::tests::frame;
+    use crate::sample::profile::{AWAITING_GIL, COLLECTING};
 
     /// From the root to the leaf, as stacks are read.
     fn work(root_to_leaf: &[(&str, &str)]) -> (String, &'static str) {
@@ -168,6 +169,12 @@ mod tests {
                 &[("", "[callers not seen]"), ("pydantic/main.py", "BaseModel.__init__")],
                 "Python's standard library",
                 "pydantic",
+            ),
+            (&[LOOP, ROUTER, ("", COLLECTING)], "router", "garbage collection"),
+            (
+                &[("threading.py", "Thread.run"), ("/app/jobs.py", "burn"), ("", AWAITING_GIL)],
+                "user code jobs.py",
+                "waiting for the GIL",
             ),
             (
                 &[("/src/litellm/litellm/proxy/auth/auth_checks.py", "common_checks")],

@@ -18,7 +18,10 @@ use crate::sample::pyspy::{Found, Sampling};
 /// - 1.1: those names have their files. The evidence gains time zero to the microsecond, the proxy's lifetime, tallies of
 ///   requests, findings in logs and what the reporter knows; the summary gains loads, classification, sizing, heat, stall,
 ///   owners, changes and the comparison with `baseline/`, which holds the facts of another bundle.
-pub const FORMAT: Format = Format { major: 1, minor: 1 };
+/// - 1.2: the manifest says why its engine was chosen, and the engine may be `native`. With it the evidence gains each
+///   worker's GIL and counts of the readings, the profile frames without a file for what the interpreter does, of the kind
+///   `interpreter`, and 2 in the column `mended` for stacks that were torn and stand as they were read.
+pub const FORMAT: Format = Format { major: 1, minor: 2 };
 
 /// Version of a stored format: a new minor adds, a new major changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,12 +129,16 @@ pub struct Settings {
 /// What sampled.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Engine {
-    /// `py-spy`.
+    /// `py-spy` or `native`.
     pub name: String,
-    /// Its version.
+    /// Its version; the native engine's is that of the tool.
     pub version: String,
-    /// Where it was found.
-    pub found: Found,
+    /// Where py-spy was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<Found>,
+    /// Why this one; none in bundles before format 1.2.
+    #[serde(default)]
+    pub why: Option<Clean>,
 }
 
 /// What the capture took from the machine while it sampled.

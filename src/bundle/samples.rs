@@ -35,7 +35,7 @@ struct Columns {
     stack: Vec<i64>,
     cpu_ns: Vec<u64>,
     run_delay_ns: Vec<u64>,
-    /// 1 where the stack was torn and was mended.
+    /// 1 where the stack was torn and was mended, 2 where it was torn and stands as it was read; else 0.
     mended: Vec<u8>,
 }
 
@@ -53,7 +53,11 @@ pub fn write(profile: &Profile<Clean>) -> io::Result<Vec<u8>> {
         });
         columns.cpu_ns.push(sample.cpu_ns);
         columns.run_delay_ns.push(sample.run_delay_ns);
-        columns.mended.push(u8::from(sample.shape == Shape::Mended));
+        columns.mended.push(match sample.shape {
+            Shape::Whole => 0,
+            Shape::Mended => 1,
+            Shape::Torn => 2,
+        });
     }
     let stored = Stored {
         format: FORMAT,
@@ -87,7 +91,11 @@ pub fn read(bytes: &[u8]) -> io::Result<Profile<Clean>> {
                 NATIVE => Place::Native,
                 stack => u32::try_from(stack).map_or(Place::NotSampled, Place::Stack),
             };
-            let shape = if mended == 1 { Shape::Mended } else { Shape::Whole };
+            let shape = match mended {
+                1 => Shape::Mended,
+                2 => Shape::Torn,
+                _ => Shape::Whole,
+            };
             Sample { at_us, span_us, thread, place, shape, cpu_ns, run_delay_ns }
         })
         .collect();
@@ -118,17 +126,13 @@ mod tests {
                 tid: 1,
                 name: Clean::ours("MainThread"),
             }],
-            samples: [Place::Stack(0), Place::Native, Place::NotSampled]
-                .map(|place| Sample {
-                    at_us: 1,
-                    span_us: 2,
-                    thread: 0,
-                    place,
-                    shape: Shape::Mended,
-                    cpu_ns: 3,
-                    run_delay_ns: 4,
-                })
-                .to_vec(),
+            samples: [
+                (Place::Stack(0), Shape::Torn),
+                (Place::Native, Shape::Whole),
+                (Place::NotSampled, Shape::Mended),
+            ]
+            .map(|(place, shape)| Sample { at_us: 1, span_us: 2, thread: 0, place, shape, cpu_ns: 3, run_delay_ns: 4 })
+            .to_vec(),
         }
     }
 

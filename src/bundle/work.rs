@@ -20,6 +20,8 @@ use serde::de::DeserializeOwned;
 
 /// Records of the threads' CPU clocks, see [`ProcessRecord`](crate::sample::clocks::ProcessRecord).
 pub const CLOCKS: &str = "clocks.jsonl";
+/// Records of the native engine, see [`NativeSlice`](crate::sample::native::record::NativeSlice).
+pub const NATIVE: &str = "native.jsonl";
 /// Records of the samplers, see [`Segment`](crate::sample::pyspy::Segment).
 pub const SEGMENTS: &str = "segments.jsonl";
 /// What happened, see [`Event`](crate::sample::Event).

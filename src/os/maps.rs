@@ -127,7 +127,8 @@ mod tests {
               7f0000000000-7f0000001000 r--s 00001000 fe:00 9 /tmp/middle of a file\n\
               7f0000002000-7f0000003000 r--p 00000000 fe:00 7 /opt/a b/libpython3.12.so.1.0 (deleted)\n",
         );
-        let names: Vec<_> = modules.iter().map(|module| (module.path.to_str().expect("UTF-8"), module.start())).collect();
+        let names: Vec<_> =
+            modules.iter().map(|module| (module.path.to_str().expect("UTF-8"), module.start())).collect();
         assert_eq!(names, [("/usr/bin/python3.11", 0x40_0000), ("/opt/a b/libpython3.12.so.1.0", 0x7f00_0000_2000)]);
         let access: Vec<_> = modules[0].mappings.iter().map(|mapping| mapping.access).collect();
         assert_eq!(access, [Access::Constant, Access::Constant, Access::Variable]);
@@ -136,7 +137,7 @@ mod tests {
 
     #[test]
     fn this_process_has_its_own_executable_mapped() {
-        let process = crate::os::proc::Procfs::default().process(std::process::id() as i32);
+        let process = crate::os::proc::Procfs::default().process(std::process::id().cast_signed());
         let executable = executable(&process).expect("our own");
         assert!(modules(&process).expect("our own").iter().any(|module| module.path == executable));
     }

@@ -55,15 +55,22 @@ pub struct Heading {
 
 /// Colours for every frame of a profile.
 #[derive(Debug)]
-pub struct Palette(PaletteMap);
+pub struct Palette {
+    map: PaletteMap,
+    /// What the legend explains.
+    kinds: Vec<Kind>,
+}
 
 impl Palette {
     /// Gives each frame the colour of its kind.
     pub fn of(profile: &Profile<Clean>) -> Self {
         let mut map = PaletteMap::default();
+        let mut interpreter = false;
         for frame in &profile.frames {
             let name = drawn(frame);
-            let colour = shade(colour_of(Kind::of_file(frame.file.as_str())), &name);
+            let kind = Kind::of(frame);
+            interpreter |= kind == Kind::Interpreter;
+            let colour = shade(colour_of(kind), &name);
             map.insert(name, colour);
         }
         for thread in &profile.threads {
@@ -74,7 +81,9 @@ impl Palette {
         for name in [NOT_SAMPLED, ROOT] {
             map.insert(name, LIGHT);
         }
-        Self(map)
+        // Not every engine sees what the interpreter does.
+        let kinds = Kind::ALL.into_iter().filter(|kind| interpreter || *kind != Kind::Interpreter).collect();
+        Self { map, kinds }
     }
 }
 
@@ -83,12 +92,13 @@ pub fn draw(folded: &str, heading: &Heading, palette: &Palette) -> std::io::Resu
     if folded.is_empty() {
         return Ok(no_cpu(heading));
     }
-    let mut colours = palette.0.clone();
+    let mut colours = palette.map.clone();
     let mut options = options(heading);
     "CPU-ms".clone_into(&mut options.count_name);
     options.factor = 0.001;
     options.palette_map = Some(&mut colours);
-    drawn_by_inferno(folded, options, &legend(&Kind::ALL.map(|kind| (kind.label(), colour_of(kind)))))
+    let entries: Vec<(&str, Color)> = palette.kinds.iter().map(|kind| (kind.label(), colour_of(*kind))).collect();
+    drawn_by_inferno(folded, options, &legend(&entries))
 }
 
 /// Draws folded stacks with two weights each, before and after, in nanoseconds of CPU for each `unit`. A width is what is
@@ -142,6 +152,7 @@ fn colour_of(kind: Kind) -> Color {
         Kind::Package => (126, 190, 232),
         Kind::Stdlib => (134, 205, 172),
         Kind::Native => (178, 178, 178),
+        Kind::Interpreter => (204, 153, 190),
     };
     Color { r, g, b }
 }

@@ -64,8 +64,9 @@ pub fn lines(manifest: &Manifest, verdict: &Verdict, versions: &str) -> Vec<Stri
         summary.line(
             "cost",
             &format!(
-                "{} of a core for each worker (py-spy); {:.2} % of a core{memory} for this program",
+                "{} of a core for each worker ({}); {:.2} % of a core{memory} for this program",
                 percent(cost.samplers_core_percent_per_worker),
+                manifest.engine.name,
                 cost.own_core_percent,
             ),
         );

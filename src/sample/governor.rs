@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::observe::liveliness::Health;
 
 /// The steps, in samples a second. Below the last one a profile of seconds says too little.
-const LADDER_HZ: [u32; 4] = [100, 50, 25, 10];
+const LADDER_HZ: [u32; 6] = [500, 250, 100, 50, 25, 10];
 /// CPU time is counted in ticks of 10 ms: over one second a reading is right to 1 % of a core.
 const SHORTEST_LOOK_US: u64 = 1_000_000;
 

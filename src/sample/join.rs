@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::os::proc::ProcessId;
 use crate::redact::Raw;
 use crate::sample::Sampler;
-use crate::sample::clocks::{ProcessRecord, Stretch, ThreadRecord};
+use crate::sample::clocks::{ProcessRecord, Stretch};
 use crate::sample::deal::{Piece, SLACK_US, deal};
 use crate::sample::mend::mend;
 use crate::sample::profile::{Profile, Sample, Shape, Thread};
@@ -42,19 +42,23 @@ struct ThreadTimeline {
 
 /// Threads by number.
 #[derive(Debug, Default)]
-struct Threads {
+pub struct Threads {
     list: Vec<Thread<Raw>>,
     index: HashMap<(ProcessId, i32), u32>,
 }
 
 impl Threads {
-    /// The thread's number; a new one is named as Python names it, else as the kernel does.
-    fn index(&mut self, process: ProcessId, thread: &ThreadRecord, name: Option<Raw>) -> u32 {
-        *self.index.entry((process, thread.tid)).or_insert_with(|| {
-            let name = name.unwrap_or_else(|| Raw::new(thread.comm.clone()));
-            self.list.push(Thread { process, tid: thread.tid, name });
+    /// The thread's number; a new one gets this name.
+    pub fn index(&mut self, process: ProcessId, tid: i32, name: impl FnOnce() -> Raw) -> u32 {
+        *self.index.entry((process, tid)).or_insert_with(|| {
+            self.list.push(Thread { process, tid, name: name() });
             self.list.len() as u32 - 1
         })
+    }
+
+    /// The threads, by number.
+    pub fn into_list(self) -> Vec<Thread<Raw>> {
+        self.list
     }
 }
 
@@ -92,7 +96,9 @@ pub fn join(records: &[ProcessRecord], mut traces: Vec<Traced>) -> Joined {
         let timeline = timelines.get(&record.process).unwrap_or(&nothing);
         for thread in &record.threads {
             let known = timeline.threads.get(&thread.inner_tid);
-            let index = threads.index(record.process, thread, known.and_then(|known| known.name.clone()));
+            // As Python names it, else as the kernel does.
+            let name = || known.and_then(|known| known.name.clone()).unwrap_or_else(|| Raw::new(thread.comm.clone()));
+            let index = threads.index(record.process, thread.tid, name);
             let pieces = known.map_or(&[][..], |known| known.pieces.as_slice());
             let from_to_us = (record.from_us, record.to_us);
             let dealt =
@@ -108,7 +114,7 @@ pub fn join(records: &[ProcessRecord], mut traces: Vec<Traced>) -> Joined {
             }));
         }
     }
-    let threads = threads.list;
+    let threads = threads.into_list();
     samples.sort_by_key(|sample| (sample.at_us, sample.thread));
     Joined { profile: Profile { frames, stacks: nodes, threads, samples }, samplers: runs }
 }
@@ -128,6 +134,7 @@ fn sampler_of(segment: &Segment, trace: &Trace, without_file: bool) -> Sampler {
         fault: segment.fault.clone(),
         // One that counted its stacks has also tried to write them.
         cut_short: trace.cut_short && (!without_file || segment.stacks.is_some_and(|stacks| stacks > 0)),
+        counts: None,
     }
 }
 
@@ -215,6 +222,7 @@ fn zero_of(segment: &Segment, last_us: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample::clocks::ThreadRecord;
     use crate::sample::profile::Place;
 
     const WORKER: ProcessId = ProcessId { pid: 70, start_ticks: 5 };

@@ -1,11 +1,12 @@
 //! Stacks at intervals, weighed with the CPU time that the kernel counted.
 //!
-//! [`session`] keeps the time while the [`samplers`] run, one [`pyspy`] for each worker within the budget of the
-//! [`governor`], and the CPU [`clocks`] are read; [`record`] keeps both halves in the work folder. Afterwards [`join`]
-//! makes a [`profile`] of them.
+//! [`session`] keeps the time while an [`engine`] samples within the budget of the [`governor`], and [`record`] keeps
+//! what it reads in the work folder. There are two: [`pyspy`] runs a child for each worker and reads the CPU [`clocks`]
+//! beside it, [`native`] reads stacks and clocks itself. Afterwards [`join`] makes a [`profile`] of either's records.
 
 pub mod clocks;
 mod deal;
+pub mod engine;
 pub mod governor;
 pub mod join;
 pub mod mend;
@@ -13,13 +14,14 @@ pub mod native;
 pub mod profile;
 pub mod pyspy;
 pub mod record;
-pub mod samplers;
 pub mod session;
+mod sparing;
 mod waits;
 
 use serde::{Deserialize, Serialize};
 
 use crate::os::proc::ProcessId;
+use crate::sample::native::record::Counts;
 
 /// A stretch of the capture whose stacks were brought to safety together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +105,9 @@ pub struct Sampler {
     pub fault: Option<String>,
     /// True where its file ended too early.
     pub cut_short: bool,
+    /// How the native engine's reading went; none for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<Counts>,
 }
 
 /// The capture's own process while it sampled.

@@ -9,6 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::os::proc::ProcessId;
 
+/// Name of the frame on top of a stack in which garbage was collected. Such frames have no file.
+pub const COLLECTING: &str = "<GC>";
+/// Name of the frame on top of a stack that waited for the GIL.
+pub const AWAITING_GIL: &str = "<waiting for GIL>";
+
 /// A function at a line.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Frame<T> {
@@ -61,6 +66,8 @@ pub enum Shape {
     Whole,
     /// It was torn, and its callers are those that it usually has.
     Mended,
+    /// It changed while it was read, and stands as it was read.
+    Torn,
 }
 
 /// A stretch of one thread's time.

@@ -8,10 +8,12 @@ use std::mem::take;
 use serde::Serialize;
 
 use crate::bundle::work::{self, Work};
+use crate::collect::Gap;
 use crate::notice::Notices;
 use crate::os::proc::ProcessId;
 use crate::redact::Gate;
 use crate::sample::clocks::ProcessRecord;
+use crate::sample::native::record::NativeSlice;
 use crate::sample::pyspy::Segment;
 use crate::sample::{Event, Slice, What};
 
@@ -48,8 +50,8 @@ impl<'a> Recorder<'a> {
 
     /// An ended sampler, and its trace.
     pub fn segment(&mut self, mut segment: Segment) {
-        if let Some(masked) = segment.fault.as_deref().and_then(|fault| self.gate.masked(fault)) {
-            segment.fault = Some(masked);
+        if let Some(fault) = &mut segment.fault {
+            self.mask(fault);
         }
         match self.work.rewrite(&segment.file, |trace| self.gate.masked(trace)) {
             Ok(()) => self.append(work::SEGMENTS, &segment),
@@ -67,9 +69,35 @@ impl<'a> Recorder<'a> {
         }
     }
 
+    /// What the native engine read of a worker.
+    pub fn native(&mut self, mut record: NativeSlice) {
+        for text in record.frames.iter_mut().flat_map(|frame| [&mut frame.function, &mut frame.file]) {
+            self.mask(text);
+        }
+        for thread in &mut record.threads {
+            thread.comm = self.gate.masked_thread_name(&thread.comm).unwrap_or_else(|| take(&mut thread.comm));
+            if let Some(name) = &mut thread.name {
+                self.mask(name);
+            }
+        }
+        self.append(work::NATIVE, &record);
+    }
+
+    /// Something that cannot be had.
+    pub fn gap(&mut self, mut gap: Gap) {
+        self.mask(&mut gap.why);
+        self.append(work::GAPS, &gap);
+    }
+
     /// A slice that ended.
     pub fn slice(&mut self, slice: Slice) {
         self.append(work::SLICES, &slice);
+    }
+
+    fn mask(&self, text: &mut String) {
+        if let Some(masked) = self.gate.masked(text) {
+            *text = masked;
+        }
     }
 
     fn append(&mut self, file: &str, record: &impl Serialize) {

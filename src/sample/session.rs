@@ -1,7 +1,7 @@
 //! The capture while it runs: one loop on one thread, woken by clocks, children and signals.
 //!
-//! It keeps the time. What is done when the time has come is told by [`samplers`](super::samplers),
-//! [`clocks`](super::clocks) and [`record`](super::record).
+//! It keeps the time. What is done when the time has come is told by the [`engine`](super::engine) and
+//! [`record`](super::record).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,16 +17,15 @@ use crate::os::clock::monotonic_us;
 use crate::os::proc::{ProcessId, Procfs};
 use crate::os::signals::{Interrupt, Interrupts};
 use crate::os::usage::{own_cpu_us, peak_rss_bytes};
-use crate::sample::clocks::Clocks;
+use crate::sample::engine::{Engine, Look, Refused, Stage};
 use crate::sample::governor::{Budget, Mercy};
-use crate::sample::pyspy::{PySpy, Sampling};
+use crate::sample::pyspy::Sampling;
 use crate::sample::record::Recorder;
-use crate::sample::samplers::{Refused, Samplers};
 use crate::sample::{OwnCost, Slice, What};
 
 /// How often workers, threads and costs are looked at.
 const LOOK_EVERY_US: u64 = 1_000_000;
-/// How often samplers are seen to that say nothing: deadlines for attaching and stopping, hand-overs.
+/// How often the engine is seen to when nothing says that it should be: deadlines, hand-overs, workers that ended.
 const PUMP_EVERY_US: u64 = 50_000;
 /// How to sample.
 #[derive(Debug, Clone)]
@@ -75,8 +74,7 @@ pub struct Ended {
 #[derive(Debug)]
 pub struct Session<'a> {
     orders: &'a Orders,
-    samplers: Samplers<'a>,
-    clocks: Clocks,
+    engine: Box<dyn Engine + 'a>,
     recorder: Recorder<'a>,
     follower: Follower,
     procfs: Procfs,
@@ -94,15 +92,17 @@ struct Readings {
     all: u64,
     late: u64,
     last_us: u64,
+    /// When the next one is due.
+    due_us: u64,
 }
 
 /// What a session works on.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Subject<'a> {
     /// How to sample.
     pub orders: &'a Orders,
     /// With what.
-    pub py_spy: &'a PySpy,
+    pub engine: Box<dyn Engine + 'a>,
     /// Whose workers.
     pub proxy: &'a Proxy,
     /// Time zero.
@@ -116,11 +116,10 @@ pub struct Subject<'a> {
 impl<'a> Session<'a> {
     /// A session that has not begun.
     pub fn new(subject: Subject<'a>, recorder: Recorder<'a>) -> Self {
-        let Subject { orders, py_spy, proxy, epoch, roster, pulse } = subject;
+        let Subject { orders, engine, proxy, epoch, roster, pulse } = subject;
         Self {
             orders,
-            samplers: Samplers::new(orders, py_spy, epoch.monotonic_us),
-            clocks: Clocks::new(Procfs::default()),
+            engine,
             recorder,
             follower: Follower::new(Procfs::default(), proxy.clone()),
             procfs: Procfs::default(),
@@ -136,27 +135,26 @@ impl<'a> Session<'a> {
     pub fn run(mut self, interrupts: &Interrupts) -> Ended {
         self.answered_before = self.pulse.health().answered > 0;
         for worker in self.follower.proxy().workers() {
-            self.samplers.add(worker.id, &self.recorder);
+            self.engine.add(worker.id, self.epoch.elapsed_us(), &mut self.recorder);
         }
         self.wait_until_sampling(interrupts);
         let begin_us = self.now_us();
-        for id in self.samplers.workers() {
-            let _ = self.clocks.watch(id, begin_us);
-        }
-        let own_before_us = own_cpu_us();
+        self.engine.begin(begin_us);
+        self.readings.due_us = begin_us;
+        let own_before_us = own_cpu_us() - self.engine.cost_here_us();
         let end = self.sample_slices(begin_us, interrupts);
         let last_sample_us = monotonic_us();
         let own = OwnCost {
-            cpu_us: own_cpu_us() - own_before_us,
+            cpu_us: (own_cpu_us() - own_before_us).saturating_sub(self.engine.cost_here_us()),
             elapsed_us: self.now_us() - begin_us,
             peak_rss_bytes: peak_rss_bytes(),
             late_readings: self.readings.late,
             readings: self.readings.all,
             observers_cpu_us: None,
         };
-        self.stop_samplers();
+        self.stop_engine();
         let write_fault = self.recorder.fault().map(str::to_owned);
-        Ended { end, write_fault, refused: self.samplers.refused(), own, last_sample_us }
+        Ended { end, write_fault, refused: self.engine.refused(), own, last_sample_us }
     }
 
     fn sample_slices(&mut self, begin_us: u64, interrupts: &Interrupts) -> End {
@@ -168,10 +166,10 @@ impl<'a> Session<'a> {
         let end = loop {
             let woken = self.wait_for_tick();
             let now_us = self.now_us();
-            self.read_clocks(now_us);
+            self.tick(now_us);
             if woken == Woken::ByChild || now_us >= next_pump_us {
                 next_pump_us = now_us + PUMP_EVERY_US;
-                self.samplers.pump(now_us, &mut self.recorder);
+                self.engine.pump(now_us, &mut self.recorder);
             }
             if let Some(end) = self.end(now_us >= end_us, interrupts) {
                 break end;
@@ -186,7 +184,7 @@ impl<'a> Session<'a> {
                 slice.to_us = now_us;
                 self.end_slice(slice);
                 slice = Slice { from_us: now_us, to_us: now_us };
-                self.samplers.hand_over(&self.recorder);
+                self.engine.hand_over(&self.recorder);
             }
         };
         slice.to_us = self.now_us();
@@ -201,40 +199,44 @@ impl<'a> Session<'a> {
             Some(End::Interrupted(interrupt))
         } else if time_is_over {
             Some(End::TimeOver)
-        } else if self.samplers.are_over() {
+        } else if matches!(self.engine.stage(), Stage::Ending | Stage::Ended) {
             Some(End::NobodyLeft)
         } else {
             self.recorder.fault().map(|_| End::CannotWrite)
         }
     }
 
-    /// Waits for the next reading of the clocks, or until a child says something or a signal comes.
+    /// Waits for the next tick, or until a child says something or a signal comes.
     ///
-    /// The waits vary by half around their mean, so that readings cannot march in step with the worker's own timers;
-    /// a late reading is not made up for by a burst.
-    fn wait_for_tick(&self) -> Woken {
+    /// The distances between ticks vary by half around their mean, so that ticks cannot march in step with the worker's
+    /// own timers; what a tick itself takes is part of the distance. One that is too late is skipped and not made up for
+    /// by a burst.
+    fn wait_for_tick(&mut self) -> Woken {
         let mean_us = self.interval_us();
-        self.wait(mean_us / 2 + fastrand::u64(0..=mean_us))
+        let distance_us = mean_us / 2 + fastrand::u64(0..=mean_us);
+        let now_us = self.now_us();
+        let due_us = self.readings.due_us + distance_us;
+        self.readings.due_us = if due_us > now_us { due_us } else { now_us + distance_us };
+        self.wait(self.readings.due_us - now_us)
     }
 
-    /// Clocks are read as often as the fastest sampler takes stacks: more often would cost and say no more.
     fn interval_us(&self) -> u64 {
-        1_000_000 / u64::from(self.samplers.fastest_hz().max(1))
+        1_000_000 / u64::from(self.engine.fastest_hz().max(1))
     }
 
-    fn read_clocks(&mut self, now_us: u64) {
+    fn tick(&mut self, now_us: u64) {
         let interval_us = self.interval_us();
         let readings = &mut self.readings;
         readings.all += 1;
         // Waits last one and a half intervals at most.
         readings.late += u64::from(readings.all > 1 && now_us > readings.last_us + 5 * interval_us / 2);
         readings.last_us = now_us;
-        self.clocks.read(now_us);
+        self.engine.tick(now_us);
     }
 
     fn wait(&self, us: u64) -> Woken {
         let mut pipes: Vec<PollFd<'_>> =
-            self.samplers.pipes().map(|pipe| PollFd::new(pipe, PollFlags::POLLIN)).collect();
+            self.engine.pipes().into_iter().map(|pipe| PollFd::new(pipe, PollFlags::POLLIN)).collect();
         // An interrupted wait is what we want on a signal.
         match ppoll(&mut pipes, Some(TimeSpec::from_duration(Duration::from_micros(us))), None) {
             Ok(ready) if ready > 0 => Woken::ByChild,
@@ -243,14 +245,14 @@ impl<'a> Session<'a> {
     }
 
     fn wait_until_sampling(&mut self, interrupts: &Interrupts) {
-        while interrupts.requested().is_none() && self.samplers.are_attaching() {
+        while interrupts.requested().is_none() && self.engine.stage() == Stage::Attaching {
             self.wait_and_pump();
         }
     }
 
-    fn stop_samplers(&mut self) {
-        self.samplers.stop();
-        while self.samplers.are_running() {
+    fn stop_engine(&mut self) {
+        self.engine.stop();
+        while self.engine.stage() != Stage::Ended {
             self.wait_and_pump();
         }
     }
@@ -258,36 +260,30 @@ impl<'a> Session<'a> {
     fn wait_and_pump(&mut self) {
         self.wait(PUMP_EVERY_US);
         let now_us = self.now_us();
-        self.samplers.pump(now_us, &mut self.recorder);
+        self.engine.pump(now_us, &mut self.recorder);
     }
 
-    /// What is looked at once a second: new workers, new threads, the samplers' cost.
+    /// What is looked at once a second: new workers, new threads, the cost of sampling.
     fn look_around(&mut self, now_us: u64) {
-        self.clocks.look_for_threads(now_us);
         self.follower.look();
-        let known = self.samplers.workers();
+        let known = self.engine.workers();
         let workers = self.follower.proxy().workers().map(|worker| worker.id);
         for id in workers.filter(|id| !known.contains(id)) {
             self.recorder.notices.say(format!("worker {} appeared and is sampled from now on", id.pid));
             self.recorder.event(id, What::WorkerJoined, now_us);
-            let _ = self.clocks.watch(id, now_us);
-            self.samplers.add(id, &self.recorder);
+            self.engine.add(id, now_us, &mut self.recorder);
         }
         self.roster.set(self.follower.proxy().workers().map(|worker| worker.id).collect());
-        self.samplers.govern(now_us, &mut self.recorder);
         let mercy = Mercy::for_proxy(self.answered_before, self.pulse.health());
-        self.samplers.show(mercy, now_us, &mut self.recorder);
+        self.engine.look_around(Look { now_us, mercy }, &mut self.recorder);
     }
 
-    /// Brings what the clocks recorded to safety, and looks whether a worker was left stopped.
+    /// Brings what was read to safety, and looks whether a worker was left stopped.
     fn end_slice(&mut self, slice: Slice) {
-        self.clocks.read_all(slice.to_us);
-        self.clocks.read_totals();
-        let records = self.clocks.take();
-        self.recorder.clocks(records);
+        self.engine.end_slice(slice, &mut self.recorder);
         self.recorder.slice(slice);
         self.recorder.notices.detail(format!("slice of {:.1} s ended", (slice.to_us - slice.from_us) as f64 / 1e6));
-        let stopped: Vec<ProcessId> = self.samplers.workers().into_iter().filter(|id| self.is_stopped(*id)).collect();
+        let stopped: Vec<ProcessId> = self.engine.workers().into_iter().filter(|id| self.is_stopped(*id)).collect();
         for id in stopped {
             let pid = id.pid;
             self.recorder.notices.warn(format!("worker {pid} is stopped; if nobody meant that: kill -CONT {pid}"));
@@ -308,7 +304,7 @@ impl<'a> Session<'a> {
     fn tell_progress(&self, elapsed_us: u64) {
         let elapsed = Duration::from_micros(elapsed_us);
         let total = self.orders.duration;
-        let workers = self.samplers.sampled_workers().len();
+        let workers = self.engine.sampled_workers().len();
         let plural = if workers == 1 { "worker" } else { "workers" };
         let label = format!("{}/{} s, {workers} {plural}", elapsed.as_secs(), total.as_secs());
         self.recorder.notices.progress(elapsed.as_secs_f64() / total.as_secs_f64(), &label);

@@ -144,7 +144,12 @@ fn manifest(words: Words, name: &str) -> Manifest {
             sampling: Sampling::Nonblocking,
             max_overhead_percent: 5.0,
         },
-        engine: Engine { name: "py-spy".to_owned(), version: "0.4.1".to_owned(), found: Found::BesideUs },
+        engine: Engine {
+            name: "py-spy".to_owned(),
+            version: "0.4.1".to_owned(),
+            found: Some(Found::BesideUs),
+            why: None,
+        },
         looks_like_litellm: true,
         processes: vec![],
         interrupted_by: None,
@@ -179,6 +184,7 @@ fn evidence(words: Words) -> Evidence {
         cpu_us: 90_000,
         fault: None,
         cut_short: false,
+        counts: None,
     };
     let event = |at_us, pid, what| Event { at_us, process: worker(pid), what };
     Evidence {
@@ -187,6 +193,8 @@ fn evidence(words: Words) -> Evidence {
         slices: (1..4).map(|n| Slice { from_us: n * SECOND_US, to_us: (n + 1) * SECOND_US }).collect(),
         workers: vec![cpu(101, 1_150_000), cpu(102, 2_050_000)],
         samplers: vec![sampler(101), sampler(102)],
+        gil: Vec::new(),
+        witness: None,
         events: vec![
             event(3 * SECOND_US, 101, What::RateSteppedDown { from_hz: 100, to_hz: 50, cost_percent: 6.2 }),
             event(2 * SECOND_US, 103, What::WorkerJoined),

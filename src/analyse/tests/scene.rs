@@ -98,6 +98,8 @@ impl Scene {
             slices: vec![Slice { from_us: 0, to_us: SECONDS * 1_000_000 }],
             workers: Vec::new(),
             samplers: Vec::new(),
+            gil: Vec::new(),
+            witness: None,
             events: Vec::new(),
             own: None,
             lifetime: None,
@@ -137,6 +139,7 @@ impl Scene {
             cpu_us: 0,
             fault: None,
             cut_short: false,
+            counts: None,
         });
     }
 

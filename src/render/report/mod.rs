@@ -18,7 +18,7 @@ use crate::render::figures::{counted, utc};
 use crate::render::report::html::Html;
 use crate::render::report::policy::{embedded, policy};
 use crate::render::report::sentences::sentences;
-use crate::render::report::tables::{changes, functions, gaps, growth, owners};
+use crate::render::report::tables::{changes, functions, gaps, gil, growth, owners};
 
 /// The flamegraph that is held against a baseline.
 const DIFFERENCE: &str = "spike-minus-baseline";
@@ -53,6 +53,7 @@ pub fn page(facts: &Facts, verdict: &Verdict, pictures: &Pictures<'_>) -> String
     flames(&mut html, &flamegraphs);
     owners(&mut html, verdict);
     functions(&mut html, verdict);
+    gil(&mut html, verdict);
     growth(&mut html, verdict);
     changes(&mut html, verdict);
     ticket(&mut html, pictures.ticket);

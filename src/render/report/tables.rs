@@ -4,7 +4,7 @@ use crate::analyse::owners::OwnerShare;
 use crate::analyse::verdict::Verdict;
 use crate::bundle::manifest::Manifest;
 use crate::collect::Weight;
-use crate::render::figures::percent;
+use crate::render::figures::{percent, span};
 use crate::render::growth;
 use crate::render::owners::{LEAST_PERCENT, mechanisms};
 use crate::render::report::html::Html;
@@ -45,6 +45,26 @@ pub fn functions(html: &mut Html, verdict: &Verdict) {
             .text(&function.file)
             .own("</code></td>");
         html.cell(function.kind.label()).own("</tr>\n");
+    }
+    html.end_table();
+}
+
+/// How long each worker's GIL was held and waited for, where that was read.
+pub fn gil(html: &mut Html, verdict: &Verdict) {
+    if verdict.workers.iter().all(|worker| worker.gil.is_none()) {
+        return;
+    }
+    html.own(
+        "<h2>The GIL</h2>\n<p class=\"pale\">Estimated from the samples. Waits of all threads are added up; garbage is \
+         collected by the thread that holds it.</p>\n",
+    );
+    html.table(&["worker", "#read for", "#GIL held", "#waited for", "#garbage collected"]);
+    for (worker, times) in verdict.workers.iter().filter_map(|worker| Some((worker, worker.gil?))) {
+        html.own("<tr>").cell(&worker.pid.to_string());
+        for seconds in [times.read_seconds, times.held_seconds, times.waited_seconds, times.collecting_seconds] {
+            html.figure(&span(seconds));
+        }
+        html.own("</tr>\n");
     }
     html.end_table();
 }

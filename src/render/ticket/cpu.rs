@@ -21,6 +21,7 @@ pub fn write(document: &mut Document, facts: &Facts, verdict: &Verdict) {
     document.heading(3, "Where the CPU went");
     owners(document, verdict);
     document.table(&functions(verdict, FUNCTIONS_SHOWN));
+    gil(document, verdict);
     grown(document, facts, verdict);
 }
 
@@ -122,6 +123,21 @@ fn owners(document: &mut Document, verdict: &Verdict) {
         ]);
     }
     document.table(&table.narrowed());
+}
+
+/// Only the native engine sees it.
+fn gil(document: &mut Document, verdict: &Verdict) {
+    let mut table = Table::new(&["worker ", "read for ", "GIL held ", "threads waited for it ", "garbage collected "]);
+    for (worker, times) in verdict.workers.iter().filter_map(|worker| Some((worker, worker.gil?))) {
+        table.row([
+            worker.pid.to_string(),
+            span(times.read_seconds),
+            span(times.held_seconds),
+            span(times.waited_seconds),
+            span(times.collecting_seconds),
+        ]);
+    }
+    document.table(&table);
 }
 
 fn grown(document: &mut Document, facts: &Facts, verdict: &Verdict) {

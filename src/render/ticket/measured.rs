@@ -22,13 +22,14 @@ pub fn write(document: &mut Document, facts: &Facts, verdict: &Verdict) {
     document.block(fenced("sh", &cut(&line, usize::MAX, COMMAND_CHARACTERS, "manifest.json")));
     let mut points = vec![
         format!(
-            "Sampled for {} of {} asked for, in slices of {}, at {} Hz at most, by {} {}, {sampling}",
+            "Sampled for {} of {} asked for, in slices of {}, at {} Hz at most, by {} {}{}, {sampling}",
             span(verdict.cpu.wall_seconds),
             span(settings.duration_seconds),
             span(settings.slice_seconds),
             settings.rate_hz,
             text(&manifest.engine.name),
             code(&manifest.engine.version),
+            manifest.engine.why.as_ref().map(|why| format!(" ({})", text(why.as_str()))).unwrap_or_default(),
         ),
         quality(verdict),
         "Shares and widths are CPU time from the kernel's clock of each thread, dealt out to the stacks; they are not counts of samples".to_owned(),

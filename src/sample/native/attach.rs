@@ -100,6 +100,7 @@ impl<M: Memory> Check<'_, M> {
             gil: self.gil(address)?,
             gc_collecting,
             modules: address.wrapping_add(way.modules as u64),
+            code_generation: way.code_generation.map(|offset| address.wrapping_add(offset as u64)),
             subinterpreters,
         })
     }

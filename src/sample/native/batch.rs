@@ -80,14 +80,6 @@ impl Batch {
         self.stretches.iter().skip(first).any(holds)
     }
 
-    /// Takes the last stretch back.
-    pub fn pop(&mut self) {
-        if let Some(last) = self.stretches.pop() {
-            self.offsets.pop();
-            self.wanted -= last.len;
-        }
-    }
-
     /// Adds stretch number `index` once more.
     pub fn repeat(&mut self, index: usize) -> bool {
         let Some(Stretch { base, len }) = self.stretches.get(index).copied() else { return false };

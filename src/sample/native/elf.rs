@@ -73,7 +73,7 @@ impl<'a, M: Memory> Image<'a, M> {
         let mut segments = vec![0; usize::from(count) * SEGMENT];
         memory.read_exact(start.wrapping_add(table), &mut segments)?;
         let mut bias = None;
-        let mut extent = u64::MAX..0;
+        let mut extent = Range { start: u64::MAX, end: 0 };
         let mut dynamic = None;
         for segment in segments.chunks_exact(SEGMENT) {
             let (offset, address) = (u64_at(segment, 8)?, u64_at(segment, 16)?);
@@ -148,7 +148,8 @@ impl<'a, M: Memory> Image<'a, M> {
         let bucket = wanted.checked_rem(buckets).ok_or(Fault::Unmapped)?;
         let begin = self.number(first_bucket.wrapping_add(4 * u64::from(bucket)))?;
         for index in (begin..).take(MOST_IN_BUCKET) {
-            let hash = self.number(hashes.wrapping_add(4 * u64::from(index.checked_sub(first).ok_or(Fault::Unmapped)?)))?;
+            let hash =
+                self.number(hashes.wrapping_add(4 * u64::from(index.checked_sub(first).ok_or(Fault::Unmapped)?)))?;
             if hash | 1 == wanted | 1
                 && let Some(symbol) = self.defined(tables, index, name)?
             {
@@ -181,7 +182,8 @@ impl<'a, M: Memory> Image<'a, M> {
 
     /// The symbol, if it has this name and is defined here and not elsewhere.
     fn defined(&self, tables: &Tables, index: u32, name: &str) -> Result<Option<Found>, Fault> {
-        let symbol: Found = array(self.memory, self.in_module(tables.symbols.wrapping_add(SYMBOL * u64::from(index)))?)?;
+        let symbol: Found =
+            array(self.memory, self.in_module(tables.symbols.wrapping_add(SYMBOL * u64::from(index)))?)?;
         let mut found = vec![0; name.len() + 1];
         let place = tables.names.wrapping_add(u64::from(u32_at(&symbol, 0)?));
         self.memory.read_exact(self.in_module(place)?, &mut found)?;

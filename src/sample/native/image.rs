@@ -41,11 +41,6 @@ impl Pages {
         self.write(address, &value.to_ne_bytes());
     }
 
-    /// Takes away the page of an address.
-    pub fn unmap(&mut self, address: u64) {
-        self.0.remove(&(address / PAGE));
-    }
-
     /// Copies bytes; false when one of them is not mapped.
     fn copy(&self, address: u64, into: &mut [u8]) -> bool {
         let mut done = 0;

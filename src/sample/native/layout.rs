@@ -188,6 +188,8 @@ pub struct Way {
     pub gc_collecting: usize,
     /// `imports.modules` of `PyInterpreterState` (`modules` up to 3.11).
     pub modules: usize,
+    /// `_code_object_generation` of `PyInterpreterState`; none before 3.14.
+    pub code_generation: Option<usize>,
     /// To who holds the GIL.
     pub gil: GilWay,
 }

@@ -18,6 +18,8 @@ pub mod engine;
 mod frame;
 pub mod gil;
 mod glimpse;
+#[cfg(test)]
+mod image;
 pub mod join;
 pub mod layout;
 pub mod lines;
@@ -36,5 +38,3 @@ mod walk;
 pub mod weigh;
 pub mod witness;
 pub mod worker;
-#[cfg(test)]
-mod image;

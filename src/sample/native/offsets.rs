@@ -191,6 +191,7 @@ impl Table {
             threads_head: state("threads_head")?,
             gc_collecting: state("gc")? + self.object("gc", "collecting")?,
             modules: state("imports_modules")?,
+            code_generation: state("code_object_generation"),
             gil: GilWay::Lock {
                 gil: state("ceval_gil")?,
                 locked: gil("gil_runtime_state_locked")?,

@@ -50,6 +50,14 @@ pub enum Refusal {
     /// A check failed; the second field says which.
     #[error("CPython {0} is not laid out as expected: {1}")]
     Unexpected(Version, &'static str),
+    /// Too few stacks could be read down to their base.
+    #[error("the self-check read {whole} of {known} threads' stacks down to their base")]
+    SelfCheck {
+        /// Stacks that were.
+        whole: usize,
+        /// Threads that Python knows.
+        known: usize,
+    },
 }
 
 impl Refusal {

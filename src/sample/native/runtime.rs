@@ -141,7 +141,9 @@ fn text(memory: &impl Memory, module: &Module) -> Result<Version, Refusal> {
             if memory.read_exact(at, block).is_err() {
                 break;
             }
-            for version in texts(block).filter(|version| named.map_or(version.minor < 13, |minor| minor == version.minor)) {
+            for version in
+                texts(block).filter(|version| named.map_or(version.minor < 13, |minor| minor == version.minor))
+            {
                 if found.is_some_and(|found| found != version) {
                     return Err(Refusal::UnknownVersion(module.path.clone()));
                 }

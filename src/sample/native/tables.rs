@@ -35,6 +35,7 @@ const WAY_3_10: Way = Way {
     threads_head: 8,
     gc_collecting: 816,
     modules: 856,
+    code_generation: None,
     gil: GilWay::Current(&[568, 584]),
 };
 
@@ -45,6 +46,7 @@ const WAY_3_11: Way = Way {
     threads_head: 16,
     gc_collecting: 848,
     modules: 888,
+    code_generation: None,
     gil: GilWay::Current(&[576, 592]),
 };
 
@@ -55,6 +57,7 @@ const WAY_3_12: Way = Way {
     threads_head: 72,
     gc_collecting: 312,
     modules: 944,
+    code_generation: None,
     gil: GilWay::Lock { gil: 384, locked: 16, holder: 8 },
 };
 

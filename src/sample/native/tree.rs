@@ -106,7 +106,9 @@ mod tests {
     fn a_stack_made_of_calls_that_were_seen_is_confirmed_whatever_line_its_leaf_is_at() {
         let mut tree = Tree::default();
         let seen = [stack(&mut tree, &[(1, 10), (2, 20)]), stack(&mut tree, &[(2, 21), (3, 30)])];
-        seen.into_iter().for_each(|seen| tree.confirm(seen));
+        for seen in seen {
+            tree.confirm(seen);
+        }
         let possible = stack(&mut tree, &[(1, 10), (2, 21), (3, 99)]);
         let impossible = stack(&mut tree, &[(1, 10), (3, 30)]);
         assert!(tree.is_confirmed(possible));

@@ -4,8 +4,13 @@
 //! never asked to follow subprocesses: that mode takes all workers in lockstep and mixes their threads up.
 
 mod child;
+mod dump;
+mod engine;
 mod locate;
+mod samplers;
 pub mod trace;
 
 pub use child::{Phase, PySpyChild, Sampling, Segment, SegmentOrder};
+pub use dump::{DumpedThread, dump};
+pub use engine::PySpyEngine;
 pub use locate::{Found, PySpy};

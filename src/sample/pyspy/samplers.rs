@@ -12,24 +12,17 @@ use procfs::process::ProcState;
 use crate::os::proc::{ProcessId, Procfs};
 use crate::os::threads::tick_ns;
 use crate::sample::What;
-use crate::sample::governor::{Advice, LOWEST_HZ, Mercy};
+use crate::sample::engine::{Look, Refused, Stage};
+use crate::sample::governor::Advice;
 use crate::sample::pyspy::{Phase, PySpy, PySpyChild, Sampling, SegmentOrder};
 use crate::sample::record::Recorder;
 use crate::sample::session::Orders;
+use crate::sample::sparing::{Measure, Sampled, cost_percent, keep_budget, show_mercy};
 
 /// A sampler that keeps dying is not started again and again.
 const MOST_RESTARTS: u32 = 3;
 /// How long two samplers overlap at a hand-over, so that the new one has a first stack of each thread.
 const OVERLAP_US: u64 = 50_000;
-
-/// A sampler that was not permitted to attach.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
-    /// The worker.
-    pub pid: i32,
-    /// What the sampler said.
-    pub complaint: String,
-}
 
 /// The samplers of all workers.
 #[derive(Debug)]
@@ -99,20 +92,18 @@ impl<'a> Samplers<'a> {
         live.map(|(id, _)| *id).collect()
     }
 
-    /// Whether there will be no further sampler for any worker.
-    pub fn are_over(&self) -> bool {
-        self.watches.values().all(|watch| watch.over)
-    }
-
-    /// Whether any is still reading its worker's layout.
-    pub fn are_attaching(&self) -> bool {
-        let attaching = |watch: &Watch| watch.current.as_ref().is_some_and(|child| child.phase() == Phase::Attaching);
-        self.watches.values().any(attaching)
-    }
-
-    /// Whether any child is left.
-    pub fn are_running(&self) -> bool {
-        self.watches.values().any(|watch| watch.current.is_some() || !watch.outgoing.is_empty())
+    /// How far they are.
+    pub fn stage(&self) -> Stage {
+        let watches = || self.watches.values();
+        if watches().any(|watch| !watch.over) {
+            let attaching = |child: &PySpyChild| child.phase() == Phase::Attaching;
+            let any = watches().any(|watch| watch.current.as_ref().is_some_and(attaching));
+            if any { Stage::Attaching } else { Stage::Sampling }
+        } else if watches().any(|watch| watch.current.is_some() || !watch.outgoing.is_empty()) {
+            Stage::Ending
+        } else {
+            Stage::Ended
+        }
     }
 
     /// The rate of the fastest one.
@@ -185,56 +176,27 @@ impl<'a> Samplers<'a> {
         }
     }
 
-    /// Slows down or takes off the samplers that cost more than their budget.
-    pub fn govern(&mut self, now_us: u64, recorder: &mut Recorder<'_>) {
+    /// Slows down or takes off the samplers that cost more than their budget, or all of them where the proxy asks for
+    /// mercy.
+    pub fn govern(&mut self, look: Look, recorder: &mut Recorder<'_>) {
         for id in self.sampled_workers() {
-            let Some((advice, cost_percent)) = self.judge(id, now_us) else { continue };
-            let pid = id.pid;
-            let from_hz = self.watches[&id].rate_hz;
-            match advice {
-                Advice::GoOn => {}
-                Advice::StepDownTo(to_hz) => {
-                    recorder.notices.say(format!(
-                        "worker {pid}: sampling cost {cost_percent} % of a core, so the rate goes from {from_hz} to {to_hz} Hz"
-                    ));
-                    recorder.event(id, What::RateSteppedDown { from_hz, to_hz, cost_percent }, now_us);
-                    self.replace(id, to_hz, recorder);
-                }
-                Advice::Detach => {
-                    recorder.notices.warn(format!(
-                        "worker {pid}: even {from_hz} Hz cost {cost_percent} % of a core; the sampler was taken off"
-                    ));
-                    recorder.event(id, What::Detached { cost_percent }, now_us);
-                    self.take_off(id);
-                }
+            let sampled = |rate_hz| Sampled { id, rate_hz, now_us: look.now_us };
+            if let Some((advice, cost_percent)) = self.judge(id, look.now_us) {
+                let rate_hz = self.watches[&id].rate_hz;
+                self.take(id, keep_budget(sampled(rate_hz), advice, cost_percent, recorder), recorder);
+            }
+            if !self.watches[&id].over {
+                let rate_hz = self.watches[&id].rate_hz;
+                self.take(id, show_mercy(sampled(rate_hz), look.mercy, recorder), recorder);
             }
         }
     }
 
-    /// Slows down or takes off all samplers, since the proxy that answered before them does not any longer.
-    pub fn show(&mut self, mercy: Mercy, now_us: u64, recorder: &mut Recorder<'_>) {
-        for id in self.sampled_workers() {
-            let from_hz = self.watches[&id].rate_hz;
-            match mercy {
-                Mercy::Spare if from_hz > LOWEST_HZ => {
-                    let what = What::SlowedForProxy { from_hz, to_hz: LOWEST_HZ };
-                    recorder.notices.say(format!(
-                        "worker {}: /health/liveliness hesitates, so the rate goes from {from_hz} to {LOWEST_HZ} Hz",
-                        id.pid
-                    ));
-                    recorder.event(id, what, now_us);
-                    self.replace(id, LOWEST_HZ, recorder);
-                }
-                Mercy::LetGo => {
-                    recorder.notices.warn(format!(
-                        "worker {}: /health/liveliness answered before and does not any longer; the sampler was taken off",
-                        id.pid
-                    ));
-                    recorder.event(id, What::DetachedForProxy, now_us);
-                    self.take_off(id);
-                }
-                Mercy::GoOn | Mercy::Spare => {}
-            }
+    fn take(&mut self, id: ProcessId, measure: Measure, recorder: &Recorder<'_>) {
+        match measure {
+            Measure::GoOn => {}
+            Measure::SlowTo(rate_hz) => self.replace(id, rate_hz, recorder),
+            Measure::TakeOff => self.take_off(id),
         }
     }
 
@@ -257,8 +219,7 @@ impl<'a> Samplers<'a> {
         }
         let cpu_us = (ticks - watch.cost.ticks) * tick_ns() / 1_000;
         let elapsed_us = now_us - watch.cost.since_us;
-        let cost_percent = (cpu_us as f64 / elapsed_us.max(1) as f64 * 1_000.0).round() / 10.0;
-        Some((self.orders.budget.judge(watch.rate_hz, cpu_us, elapsed_us), cost_percent))
+        Some((self.orders.budget.judge(watch.rate_hz, cpu_us, elapsed_us), cost_percent(cpu_us, elapsed_us)))
     }
 
     fn start(&mut self, process: ProcessId, rate_hz: u32, recorder: &Recorder<'_>) {
@@ -314,7 +275,7 @@ impl<'a> Samplers<'a> {
         }
         if let Some(fault) = &segment.fault {
             if segment.refused() && self.refused.is_none() {
-                self.refused = Some(Refused { pid: id.pid, complaint: fault.clone() });
+                self.refused = Some(Refused { pid: id.pid, complaint: format!("py-spy {fault}") });
             }
             recorder.notices.say(format!("worker {}: py-spy {fault}", id.pid));
         }

@@ -1,0 +1,528 @@
+//! One worker: its threads' clocks and stacks, tick by tick.
+//!
+//! A thread's clock is read at every tick, and its stack only when the clock says that it ran since. So an idle thread
+//! costs a microsecond, and one that has been idle for long a tenth of that.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::mem::take;
+
+use crate::os::memory::{Fault, ProcessMemory};
+use crate::os::proc::{Process, ProcessId, Procfs};
+use crate::os::threads::{Reading, ThreadActivity, ThreadClock, tick_ns};
+use crate::os::usage::thread_cpu_us;
+use crate::sample::Slice;
+use crate::sample::native::attach::attach;
+use crate::sample::native::codes::CodeId;
+use crate::sample::native::frame::{Frame, Owner};
+use crate::sample::native::glimpse::Glimpser;
+use crate::sample::native::layout::Interpreter;
+use crate::sample::native::names::thread_names;
+use crate::sample::native::record::{Counts, FrameRecord, NativeSample, NativeSlice, State, ThreadSamples};
+use crate::sample::native::refusal::Refusal;
+use crate::sample::native::stacks::{Stacks, Trail};
+use crate::sample::native::threads::{PythonThread, python_threads};
+use crate::sample::native::walk::{Proof, Top, Walker};
+use crate::sample::profile::StackNode;
+
+/// Most threads of a worker sleep most of the time. One that did so for `QUIET_US` is looked at only so often.
+const REST_US: u64 = 100_000;
+/// Longer than the pauses of a thread that works now and then.
+const QUIET_US: u64 = 300_000;
+/// A thread that waits for the GIL wakes every five milliseconds (`interval` in `struct _gil_runtime_state`), finds it
+/// taken, asks for it and sleeps on; it uses less than this for each time.
+const LOOK_FOR_GIL_NS: u64 = 50_000;
+/// How often a stack that changed while it was read, and has calls that were never seen otherwise, is read again.
+const MOST_RETRIES: u32 = 2;
+/// So often a thread's stacks must end in another frame, and never in the root that they had, before that is their root.
+const NEW_ROOT_AFTER: u32 = 20;
+/// How often a thread's stack may change under our eyes before the self-check gives up on it.
+const SELF_CHECK_TRIES: u32 = 5;
+
+/// A worker that is sampled.
+#[derive(Debug)]
+pub struct NativeWorker {
+    id: ProcessId,
+    process: Process,
+    procfs: Procfs,
+    memory: ProcessMemory,
+    interpreter: Interpreter,
+    glimpser: Glimpser,
+    walker: Walker,
+    stacks: Stacks,
+    threads: BTreeMap<i32, Watched>,
+    listed_us: u64,
+    from_us: u64,
+    to_us: u64,
+    kernel_ticks: (u64, u64),
+    gone: bool,
+    told: Told,
+    counts: Counts,
+    cost_us: u64,
+    cost_told_us: u64,
+}
+
+/// What went into earlier slices.
+#[derive(Debug, Default)]
+struct Told {
+    frames: usize,
+    stacks: usize,
+}
+
+/// One thread.
+#[derive(Debug)]
+struct Watched {
+    tid: i32,
+    clock: ThreadClock,
+    activity: ThreadActivity,
+    last: Reading,
+    last_us: u64,
+    /// Not looked at before this time.
+    due_us: u64,
+    /// Last time it was found at work.
+    awake_us: u64,
+    /// Whether it was running at the last tick.
+    was_on: bool,
+    has_ended: bool,
+    inner_tid: i32,
+    comm: String,
+    python: Option<PythonThread>,
+    name: Option<String>,
+    ends: Ends,
+    trail: Trail,
+    last_stack: Option<u32>,
+    samples: Vec<NativeSample>,
+    /// Samples whose stacks changed while they were read: whether they can have stood there is told by the others.
+    doubtful: Vec<usize>,
+}
+
+/// Where a thread's stacks end.
+#[derive(Debug, Default, Clone, Copy)]
+struct Ends {
+    root: Option<u64>,
+    /// Another end, and how often it was seen since the root was.
+    other: Option<u64>,
+    times: u32,
+}
+
+/// What was seen of a thread's stack.
+#[derive(Debug, Default, Clone, Copy)]
+struct Seen {
+    stack: Option<u32>,
+    worth: Worth,
+    holds_gil: bool,
+    gil_is_taken: bool,
+    is_collecting: bool,
+    asks_for_gil: Option<bool>,
+}
+
+/// What a stack is worth.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Worth {
+    /// It stood there.
+    Whole,
+    /// It stood there if all its calls are known from others.
+    Doubtful,
+    /// It did not.
+    #[default]
+    Torn,
+}
+
+/// Which threads are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Looks {
+    /// Those that ran lately.
+    AtBusy,
+    /// All.
+    AtAll,
+}
+
+/// How the first reading of a thread counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Newcomer {
+    /// It ran before we looked; what it used until now is none of ours.
+    CountsFromNow,
+    /// It began after the last look, so all it used was used since then.
+    CountsSinceLastLook,
+}
+
+/// A thread's clock now, and what it told since the last time.
+#[derive(Debug, Clone, Copy)]
+struct Since {
+    at_us: u64,
+    span_us: u64,
+    cpu_ns: u64,
+    run_delay_ns: u64,
+    runs: u64,
+}
+
+impl NativeWorker {
+    /// Finds the interpreter and its threads.
+    ///
+    /// # Errors
+    /// With the reason why this process cannot be read by us.
+    pub fn attach(procfs: &Procfs, id: ProcessId, now_us: u64) -> Result<Self, Refusal> {
+        let process = procfs.same(id).ok_or(Refusal::Gone)?;
+        let memory = ProcessMemory::of(id.pid);
+        let interpreter = attach(&process, &memory)?;
+        let ticks = cpu_ticks(&process).map_err(|_| Refusal::Gone)?;
+        let mut worker = Self {
+            id,
+            process,
+            procfs: procfs.clone(),
+            memory,
+            glimpser: Glimpser::default(),
+            walker: Walker::new(interpreter.layout.frame),
+            interpreter,
+            stacks: Stacks::default(),
+            threads: BTreeMap::new(),
+            listed_us: now_us,
+            from_us: now_us,
+            to_us: now_us,
+            kernel_ticks: (ticks, ticks),
+            gone: false,
+            told: Told::default(),
+            counts: Counts::default(),
+            cost_us: 0,
+            cost_told_us: 0,
+        };
+        worker.list_threads(now_us, Newcomer::CountsFromNow).map_err(|_| Refusal::Gone)?;
+        Ok(worker)
+    }
+
+    /// Reads one stack of every thread that Python knows.
+    ///
+    /// # Errors
+    /// When fewer than half of them could be read whole, down to their base.
+    pub fn self_check(&mut self) -> Result<(), Refusal> {
+        let mut threads = take(&mut self.threads);
+        let known = threads.values().filter(|thread| thread.python.is_some()).count();
+        // A thread that changes its stack at this very moment is tried again.
+        let mut is_readable = |thread: &mut Watched| {
+            (0..SELF_CHECK_TRIES).any(|_| matches!(self.read_stack(thread), Ok(seen) if seen.worth == Worth::Whole))
+        };
+        let whole = threads.values_mut().filter_map(|thread| is_readable(thread).then_some(())).count();
+        self.threads = threads;
+        self.counts = Counts::default();
+        if whole > 0 && 2 * whole >= known { Ok(()) } else { Err(Refusal::SelfCheck { whole, known }) }
+    }
+
+    /// Looks at every thread that is not at rest.
+    pub fn tick(&mut self, now_us: u64) {
+        self.look(now_us, Looks::AtBusy);
+    }
+
+    /// Looks for threads that began or ended since the last look, and at code objects that may have changed.
+    pub fn look_for_threads(&mut self, now_us: u64) {
+        let begun_us = thread_cpu_us();
+        if self.procfs.same(self.id).is_none() || self.list_threads(now_us, Newcomer::CountsSinceLastLook).is_err() {
+            self.gone = true;
+        }
+        // What cannot be looked at again now is looked at the next time.
+        let _ = self.stacks.codes.recheck(&self.memory, &self.interpreter);
+        self.cost_us += thread_cpu_us() - begun_us;
+    }
+
+    /// True once the worker has ended.
+    pub fn is_gone(&self) -> bool {
+        self.gone
+    }
+
+    /// How many interpreters beside the main one it has, whose threads are not read.
+    pub fn subinterpreters(&self) -> u32 {
+        self.interpreter.subinterpreters
+    }
+
+    /// Our own CPU time spent on it.
+    pub fn cost_us(&self) -> u64 {
+        self.cost_us
+    }
+
+    /// Hands out what was recorded since the last slice.
+    pub fn take_slice(&mut self, slice: Slice) -> NativeSlice {
+        self.look(slice.to_us, Looks::AtAll);
+        if !self.gone && self.procfs.same(self.id).is_some() {
+            match cpu_ticks(&self.process) {
+                Ok(ticks) => self.kernel_ticks.1 = ticks,
+                Err(_) => self.gone = true,
+            }
+        } else {
+            self.gone = true;
+        }
+        let (before, after) = self.kernel_ticks;
+        let tree = &self.stacks.tree;
+        let frames = tree.places()[self.told.frames..].iter().map(|&(code, line)| {
+            let code = self.stacks.codes.code(CodeId(code));
+            FrameRecord { function: code.function.expose().to_owned(), file: code.file.expose().to_owned(), line }
+        });
+        let frames: Vec<FrameRecord> = frames.collect();
+        let stacks: Vec<StackNode> = tree.stacks()[self.told.stacks..].to_vec();
+        let threads: Vec<ThreadSamples> = self.threads.values_mut().map(|thread| thread.take(&self.stacks)).collect();
+        let samples = threads.iter().flat_map(|thread| &thread.samples);
+        self.counts.torn = samples.filter(|sample| sample.state.has(State::TORN)).count() as u64;
+        let taken = NativeSlice {
+            process: self.id,
+            rate_hz: 0,
+            from_us: self.from_us,
+            to_us: self.to_us,
+            kernel_cpu_us: (!self.gone).then(|| after.saturating_sub(before) * tick_ns() / 1_000),
+            frames,
+            stacks,
+            threads,
+            counts: self.counts,
+            cost_us: self.cost_us - self.cost_told_us,
+        };
+        self.told = Told { frames: tree.places().len(), stacks: tree.stacks().len() };
+        self.threads.retain(|_, thread| !thread.has_ended);
+        self.counts = Counts::default();
+        self.cost_told_us = self.cost_us;
+        self.from_us = self.to_us;
+        self.kernel_ticks.0 = after;
+        taken
+    }
+
+    fn look(&mut self, now_us: u64, looks: Looks) {
+        let begun_us = thread_cpu_us();
+        self.counts.ticks += 1;
+        let mut threads = take(&mut self.threads);
+        let mut any = false;
+        for thread in threads.values_mut().filter(|thread| !thread.has_ended) {
+            if looks == Looks::AtBusy && now_us < thread.due_us {
+                any = true;
+            } else if let Ok(reading) = thread.clock.read() {
+                any = true;
+                let since = thread.since(reading, now_us);
+                if !since.is_nothing() || thread.was_on {
+                    self.sample(thread, &since);
+                }
+            } else {
+                thread.has_ended = true;
+            }
+        }
+        self.threads = threads;
+        // With every clock gone the process is gone; its end is the last time that something could be read.
+        if any {
+            self.to_us = now_us;
+        } else {
+            self.gone = true;
+        }
+        self.cost_us += thread_cpu_us() - begun_us;
+    }
+
+    /// Notes where a thread that ran is now, and what it does.
+    fn sample(&mut self, thread: &mut Watched, since: &Since) {
+        let seen = self.read_stack(thread).unwrap_or_else(|_| {
+            self.counts.failed += 1;
+            Seen::default()
+        });
+        let is_on = seen.holds_gil || thread.activity.is_running().unwrap_or(false);
+        thread.was_on = is_on;
+        let waits = seen.gil_is_taken && !is_on && seen.stack.is_some();
+        let in_vain = seen.asks_for_gil.unwrap_or_else(|| since.is_in_vain() && seen.stack == thread.last_stack);
+        thread.last_stack = seen.stack;
+        let state = [
+            (State::ON_CPU, is_on),
+            (State::GIL_HELD, seen.holds_gil),
+            (State::GIL_WAITED, waits && in_vain),
+            (State::IN_GC, seen.holds_gil && seen.is_collecting),
+            (State::TORN, seen.stack.is_some() && seen.worth == Worth::Torn),
+        ];
+        let flags = state.into_iter().filter(|&(_, is_set)| is_set);
+        let state = flags.fold(State::NONE, |state, (flag, _)| state.with(flag));
+        if seen.worth == Worth::Doubtful {
+            thread.doubtful.push(thread.samples.len());
+        }
+        let &Since { at_us, span_us, cpu_ns, run_delay_ns, .. } = since;
+        thread.samples.push(NativeSample { at_us, span_us, cpu_ns, run_delay_ns, stack: seen.stack, state });
+    }
+
+    /// Reads the stack of a thread; of one that Python does not know there is nothing to be seen.
+    fn read_stack(&mut self, thread: &mut Watched) -> Result<Seen, Fault> {
+        let Some(python) = thread.python else { return Ok(Seen::default()) };
+        let Some(glimpse) = self.glimpser.look(&self.memory, &self.interpreter, &python)? else {
+            // It ended, or its record was given to another: the next look at the list tells.
+            thread.python = None;
+            return Ok(Seen::default());
+        };
+        let holds_gil = glimpse.gil_holder == python.address;
+        let mut seen = Seen {
+            holds_gil,
+            gil_is_taken: glimpse.gil_holder != 0 && !holds_gil,
+            is_collecting: glimpse.is_collecting,
+            asks_for_gil: glimpse.asks_for_gil,
+            ..Seen::default()
+        };
+        let Some(top) = glimpse.top else { return Ok(seen) };
+        (seen.stack, seen.worth) = self.walk(thread, top)?;
+        for _ in 0..MOST_RETRIES {
+            let is_known = |stack: Option<u32>| stack.is_some_and(|stack| self.stacks.tree.is_confirmed(stack));
+            if seen.worth == Worth::Whole || seen.worth == Worth::Doubtful && is_known(seen.stack) {
+                break;
+            }
+            self.counts.retries += 1;
+            let (stack, worth) = self.walk(thread, top)?;
+            // What was seen first is what is counted, or else short functions would give way to longer ones. The
+            // second look only tells which calls there are.
+            if seen.worth == Worth::Torn {
+                (seen.stack, seen.worth) = (stack, worth);
+            }
+        }
+        self.counts.read += u64::from(seen.stack.is_some());
+        self.counts.failed += u64::from(seen.stack.is_none() && !self.walker.frames().is_empty());
+        Ok(seen)
+    }
+
+    fn walk(&mut self, thread: &mut Watched, top: Top) -> Result<(Option<u32>, Worth), Fault> {
+        let proof = self.walker.walk(&self.memory, top, thread.ends.root)?;
+        let frames = self.walker.frames();
+        let resolved = self.stacks.resolve(&self.memory, &self.interpreter.layout, frames, &mut thread.trail);
+        let worth = if resolved.unreadable > 0 { Worth::Torn } else { thread.ends.judge(proof, frames.last()) };
+        if let (Worth::Whole, Some(stack)) = (worth, resolved.stack) {
+            self.stacks.tree.confirm(stack);
+        }
+        Ok((resolved.stack, worth))
+    }
+
+    fn list_threads(&mut self, now_us: u64, newcomer: Newcomer) -> io::Result<()> {
+        let tids = self.process.threads()?;
+        for tid in tids.into_iter().filter(|tid| !self.threads.contains_key(tid)).collect::<Vec<_>>() {
+            // A thread may end between the listing and here: that is no fault.
+            if let Ok(thread) = self.open_thread(tid, now_us, newcomer) {
+                self.threads.insert(tid, thread);
+            }
+        }
+        self.listed_us = now_us;
+        let unknown = |thread: &Watched| !thread.has_ended && thread.python.is_none();
+        if !self.threads.values().any(unknown) {
+            return Ok(());
+        }
+        let known: BTreeSet<i32> = self.threads.values().map(|thread| thread.inner_tid).collect();
+        let Ok(python) = python_threads(&self.memory, &self.interpreter, &known) else { return Ok(()) };
+        let found = |thread: &&mut Watched| python.contains_key(&thread.inner_tid);
+        for thread in self.threads.values_mut().filter(|thread| thread.python.is_none()).filter(found) {
+            thread.python = python.get(&thread.inner_tid).copied();
+        }
+        let nameless = |thread: &Watched| thread.python.is_some() && thread.name.is_none();
+        if self.threads.values().any(nameless)
+            && let Ok(names) = thread_names(&self.memory, &self.interpreter)
+        {
+            for thread in self.threads.values_mut() {
+                let name = thread.python.and_then(|python| names.get(&python.ident));
+                thread.name = name.map(|name| name.expose().to_owned()).or(thread.name.take());
+            }
+        }
+        Ok(())
+    }
+
+    fn open_thread(&self, tid: i32, now_us: u64, newcomer: Newcomer) -> io::Result<Watched> {
+        let task = self.process.dir().join(format!("task/{tid}"));
+        let clock = ThreadClock::open(&task)?;
+        let first = clock.read()?;
+        let (last, last_us) = match newcomer {
+            Newcomer::CountsFromNow => (first, now_us),
+            Newcomer::CountsSinceLastLook => (Reading::default(), self.listed_us),
+        };
+        Ok(Watched {
+            tid,
+            clock,
+            activity: ThreadActivity::new(&task),
+            last,
+            last_us,
+            due_us: now_us,
+            awake_us: now_us,
+            was_on: false,
+            has_ended: false,
+            inner_tid: self.process.inner_tid(tid).unwrap_or(tid),
+            comm: self.process.thread_comm(tid).map(|raw| raw.expose().to_owned()).unwrap_or_default(),
+            python: None,
+            name: None,
+            ends: Ends::default(),
+            trail: Trail::default(),
+            last_stack: None,
+            samples: Vec::new(),
+            doubtful: Vec::new(),
+        })
+    }
+}
+
+impl Watched {
+    /// What its clock tells since the last look.
+    fn since(&mut self, reading: Reading, now_us: u64) -> Since {
+        let since = Since {
+            at_us: now_us,
+            span_us: now_us.saturating_sub(self.last_us),
+            cpu_ns: reading.cpu_ns.saturating_sub(self.last.cpu_ns),
+            run_delay_ns: reading.run_delay_ns.saturating_sub(self.last.run_delay_ns),
+            runs: reading.runs.saturating_sub(self.last.runs),
+        };
+        if !since.is_nothing() {
+            self.awake_us = now_us;
+        }
+        self.due_us = if now_us > self.awake_us + QUIET_US { now_us + REST_US } else { now_us };
+        self.last = reading;
+        self.last_us = now_us;
+        since
+    }
+
+    /// Its samples, each with the last word on its stack.
+    fn take(&mut self, stacks: &Stacks) -> ThreadSamples {
+        for sample in self.doubtful.drain(..) {
+            if let Some(sample) = self.samples.get_mut(sample)
+                && !sample.stack.is_some_and(|stack| stacks.tree.is_confirmed(stack))
+            {
+                sample.state = sample.state.with(State::TORN);
+            }
+        }
+        ThreadSamples {
+            tid: self.tid,
+            inner_tid: self.inner_tid,
+            comm: self.comm.clone(),
+            name: self.name.clone(),
+            python: self.python.is_some(),
+            samples: take(&mut self.samples),
+        }
+    }
+}
+
+impl Since {
+    /// Whether the thread did not run: once asleep it must be given a CPU first, which is counted at once.
+    fn is_nothing(&self) -> bool {
+        (self.cpu_ns, self.run_delay_ns, self.runs) == (0, 0, 0)
+    }
+
+    /// Whether it woke only to fall asleep again.
+    fn is_in_vain(&self) -> bool {
+        self.runs > 0 && self.cpu_ns < self.runs * LOOK_FOR_GIL_NS
+    }
+}
+
+impl Ends {
+    fn judge(&mut self, proof: Proof, last: Option<&Frame>) -> Worth {
+        // A suspended coroutine has no caller either, but is nobody's base.
+        let base = last.filter(|last| last.owner != Owner::Generator).map(|last| last.address);
+        match proof {
+            Proof::Whole if last.is_none() => Worth::Whole,
+            Proof::Whole | Proof::Elsewhere if base.is_none() => Worth::Torn,
+            Proof::Whole => {
+                *self = Self { root: base, ..Self::default() };
+                Worth::Whole
+            }
+            Proof::Elsewhere => {
+                let times = if self.other == base { self.times + 1 } else { 1 };
+                *self = Self { other: base, times, ..*self };
+                if times < NEW_ROOT_AFTER {
+                    return Worth::Torn;
+                }
+                *self = Self { root: base, ..Self::default() };
+                Worth::Whole
+            }
+            Proof::Changed if self.root.is_some() && self.root == base => Worth::Doubtful,
+            Proof::Changed | Proof::Broken => Worth::Torn,
+        }
+    }
+}
+
+fn cpu_ticks(process: &Process) -> io::Result<u64> {
+    let stat = process.stat()?;
+    Ok(stat.utime + stat.stime)
+}
