@@ -27,6 +27,7 @@ const SYMBOL: u64 = 24;
 const IDENTITY: &[u8] = b"\x7fELF\x02\x01";
 const PT_LOAD: u32 = 1;
 const PT_DYNAMIC: u32 = 2;
+const PF_W: u32 = 2;
 const DT_NULL: u64 = 0;
 const DT_HASH: u64 = 4;
 const DT_STRTAB: u64 = 5;
@@ -52,13 +53,15 @@ pub struct Image<'a, M> {
     bias: u64,
     /// Addresses of the target between which the module lies.
     extent: Range<u64>,
+    /// Those of its variables.
+    variables: Vec<Range<u64>>,
     dynamic: Option<Range<u64>>,
 }
 
 impl<'a, M: Memory> Image<'a, M> {
     /// Reads the headers. None where the mapping does not show an ELF file that can be run.
     pub fn open(memory: &'a M, module: &Module) -> Result<Option<Self>, Fault> {
-        absent(Self::headers(memory, module.start()))
+        absent(Self::headers(memory, module.beginning.start))
     }
 
     fn headers(memory: &'a M, start: u64) -> Result<Self, Fault> {
@@ -74,7 +77,7 @@ impl<'a, M: Memory> Image<'a, M> {
         memory.read_exact(start.wrapping_add(table), &mut segments)?;
         let mut bias = None;
         let mut extent = u64::MAX..0;
-        let mut dynamic = None;
+        let (mut variables, mut dynamic) = (Vec::new(), None);
         for segment in segments.chunks_exact(SEGMENT) {
             let (offset, address) = (u64_at(segment, 8)?, u64_at(segment, 16)?);
             let end = address.saturating_add(u64_at(segment, 40)?);
@@ -84,6 +87,9 @@ impl<'a, M: Memory> Image<'a, M> {
                         bias = Some(start.wrapping_sub(address.wrapping_sub(offset)));
                     }
                     extent = extent.start.min(address)..extent.end.max(end);
+                    if u32_at(segment, 4)? & PF_W != 0 {
+                        variables.push(address..end);
+                    }
                 }
                 PT_DYNAMIC => dynamic = Some(address..end),
                 _ => {}
@@ -91,7 +97,8 @@ impl<'a, M: Memory> Image<'a, M> {
         }
         let bias = bias.ok_or(Fault::Unmapped)?;
         let moved = |range: Range<u64>| range.start.wrapping_add(bias)..range.end.wrapping_add(bias);
-        Ok(Self { memory, bias, extent: moved(extent), dynamic: dynamic.map(moved) })
+        let variables = variables.into_iter().map(moved).collect();
+        Ok(Self { memory, bias, extent: moved(extent), variables, dynamic: dynamic.map(moved) })
     }
 
     /// The address of a symbol that other modules may use; None where there is none of this name.
@@ -148,7 +155,8 @@ impl<'a, M: Memory> Image<'a, M> {
         let bucket = wanted.checked_rem(buckets).ok_or(Fault::Unmapped)?;
         let begin = self.number(first_bucket.wrapping_add(4 * u64::from(bucket)))?;
         for index in (begin..).take(MOST_IN_BUCKET) {
-            let hash = self.number(hashes.wrapping_add(4 * u64::from(index.checked_sub(first).ok_or(Fault::Unmapped)?)))?;
+            let hash =
+                self.number(hashes.wrapping_add(4 * u64::from(index.checked_sub(first).ok_or(Fault::Unmapped)?)))?;
             if hash | 1 == wanted | 1
                 && let Some(symbol) = self.defined(tables, index, name)?
             {
@@ -181,12 +189,21 @@ impl<'a, M: Memory> Image<'a, M> {
 
     /// The symbol, if it has this name and is defined here and not elsewhere.
     fn defined(&self, tables: &Tables, index: u32, name: &str) -> Result<Option<Found>, Fault> {
-        let symbol: Found = array(self.memory, self.in_module(tables.symbols.wrapping_add(SYMBOL * u64::from(index)))?)?;
+        let symbol: Found =
+            array(self.memory, self.in_module(tables.symbols.wrapping_add(SYMBOL * u64::from(index)))?)?;
         let mut found = vec![0; name.len() + 1];
         let place = tables.names.wrapping_add(u64::from(u32_at(&symbol, 0)?));
         self.memory.read_exact(self.in_module(place)?, &mut found)?;
         let is_it = found.strip_suffix(&[0]) == Some(name.as_bytes()) && u16_at(&symbol, 6)? != 0;
         Ok(is_it.then_some(symbol))
+    }
+
+    /// A copy of the variables of the module, segment by segment; of each at most the first `most` bytes.
+    pub fn variables(&self, most: u64) -> impl Iterator<Item = Vec<u8>> + '_ {
+        self.variables.iter().filter_map(move |addresses| {
+            let mut bytes = vec![0; addresses.end.saturating_sub(addresses.start).min(most) as usize];
+            self.memory.read_exact(addresses.start, &mut bytes).ok().map(|()| bytes)
+        })
     }
 
     /// Where a section is in memory, after the headers of its file; None where the file has no such section.
