@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn this_process_has_its_own_executable_mapped() {
-        let process = crate::os::proc::Procfs::default().process(std::process::id() as i32);
+        let process = crate::os::proc::Procfs::default().process(std::process::id().cast_signed());
         let executable = executable(&process).expect("our own");
         assert!(modules(&process).expect("our own").iter().any(|module| module.path == executable));
     }

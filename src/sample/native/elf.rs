@@ -76,7 +76,7 @@ impl<'a, M: Memory> Image<'a, M> {
         let mut segments = vec![0; usize::from(count) * SEGMENT];
         memory.read_exact(start.wrapping_add(table), &mut segments)?;
         let mut bias = None;
-        let mut extent = u64::MAX..0;
+        let mut extent: Option<Range<u64>> = None;
         let (mut variables, mut dynamic) = (Vec::new(), None);
         for segment in segments.chunks_exact(SEGMENT) {
             let (offset, address) = (u64_at(segment, 8)?, u64_at(segment, 16)?);
@@ -86,7 +86,8 @@ impl<'a, M: Memory> Image<'a, M> {
                     if bias.is_none() && offset < PAGE {
                         bias = Some(start.wrapping_sub(address.wrapping_sub(offset)));
                     }
-                    extent = extent.start.min(address)..extent.end.max(end);
+                    let all = extent.unwrap_or(address..end);
+                    extent = Some(all.start.min(address)..all.end.max(end));
                     if u32_at(segment, 4)? & PF_W != 0 {
                         variables.push(address..end);
                     }
@@ -95,7 +96,7 @@ impl<'a, M: Memory> Image<'a, M> {
                 _ => {}
             }
         }
-        let bias = bias.ok_or(Fault::Unmapped)?;
+        let (bias, extent) = bias.zip(extent).ok_or(Fault::Unmapped)?;
         let moved = |range: Range<u64>| range.start.wrapping_add(bias)..range.end.wrapping_add(bias);
         let variables = variables.into_iter().map(moved).collect();
         Ok(Self { memory, bias, extent: moved(extent), variables, dynamic: dynamic.map(moved) })
@@ -298,3 +299,6 @@ fn u32_at(bytes: &[u8], at: usize) -> Result<u32, Fault> {
 fn u64_at(bytes: &[u8], at: usize) -> Result<u64, Fault> {
     field(bytes, at).map(u64::from_le_bytes)
 }
+
+#[cfg(test)]
+mod tests;
