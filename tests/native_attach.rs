@@ -59,11 +59,11 @@ impl Python {
     }
 
     fn process(&self) -> Process {
-        Procfs::default().process(self.child.id() as i32)
+        Procfs::default().process(self.child.id().cast_signed())
     }
 
     fn memory(&self) -> ProcessMemory {
-        ProcessMemory::of(self.child.id() as i32)
+        ProcessMemory::of(self.child.id().cast_signed())
     }
 
     fn attach(&self) -> Result<Interpreter, Refusal> {
@@ -161,6 +161,9 @@ fn cpython_in_an_executable_that_is_not_relocated_is_found() {
 /// Roots with other versions than this machine has, each with its own C library.
 #[test]
 fn cpython_in_another_root_is_found() {
+    if !nix::unistd::geteuid().is_root() {
+        return skip("only root may change the root");
+    }
     let roots = fs::read_dir(repository().join("target/lab/pythons")).into_iter().flatten().flatten();
     let mut found = 0;
     for root in roots {
@@ -233,7 +236,7 @@ fn an_old_cpython_is_refused_by_its_version() {
 #[test]
 fn a_process_that_is_no_python_is_refused_by_its_file() {
     let mut child = Command::new("sleep").arg("1000").spawn().expect("sleep can be started");
-    let pid = child.id() as i32;
+    let pid = child.id().cast_signed();
     support::wait_for("the program to be executed", || {
         (Procfs::default().process(pid).exe().ok()?.file_name()? != env::current_exe().ok()?.file_name()?).then_some(())
     });

@@ -19,36 +19,11 @@ const DELETED: &[u8] = b" (deleted)";
 pub struct Module {
     /// Its path, without the mark of a deleted file; in the tree of the target, except for one in a `chroot`.
     pub path: PathBuf,
-    /// Its mappings, by ascending address; the first one shows the beginning of the file.
-    pub mappings: Vec<Mapping>,
-}
-
-/// One mapping of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mapping {
-    /// Addresses in the target.
-    pub addresses: Range<u64>,
-    /// What its pages are for.
-    pub access: Access,
-}
-
-/// What the pages of a mapping are for, as a loader divides a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// `r--` and `r-x`: constants and code.
-    Constant,
-    /// Everything that can be written.
-    Variable,
-    /// Everything that cannot be read.
-    Closed,
+    /// Addresses of the mapping that shows the beginning of the file.
+    pub beginning: Range<u64>,
 }
 
 impl Module {
-    /// Where the beginning of the file is mapped.
-    pub fn start(&self) -> u64 {
-        self.mappings.first().map_or(0, |mapping| mapping.addresses.start)
-    }
-
     /// The name of the file.
     pub fn name(&self) -> &[u8] {
         self.path.file_name().map_or(&[], OsStrExt::as_bytes)
@@ -68,46 +43,24 @@ pub fn executable(process: &Process) -> io::Result<PathBuf> {
 }
 
 fn parse(text: &[u8]) -> Vec<Module> {
-    let mut modules: Vec<Module> = Vec::new();
-    for line in text.split(|&byte| byte == b'\n').filter_map(Line::parse) {
-        let path = without_mark(line.path);
-        if line.offset == 0 {
-            modules.push(Module { path, mappings: vec![line.mapping] });
-        } else if let Some(module) = modules.last_mut().filter(|module| module.path == path) {
-            module.mappings.push(line.mapping);
-        }
-    }
-    modules
+    text.split(|&byte| byte == b'\n').filter_map(beginning).collect()
+}
+
+/// The module that a line of the map begins. Fields: addresses, access, offset, device, inode, path; the path may hold
+/// spaces.
+fn beginning(line: &[u8]) -> Option<Module> {
+    let slash = line.iter().position(|&byte| byte == b'/')?;
+    let (fields, path) = line.split_at(slash);
+    let mut fields = str::from_utf8(fields).ok()?.split_ascii_whitespace();
+    let (start, end) = fields.next()?.split_once('-')?;
+    let number = |text| u64::from_str_radix(text, 16).ok();
+    let beginning = number(start)?..number(end)?;
+    let offset = number(fields.nth(1)?)?;
+    (offset == 0 && !beginning.is_empty()).then(|| Module { path: without_mark(path), beginning })
 }
 
 fn without_mark(path: &[u8]) -> PathBuf {
     Path::new(OsStr::from_bytes(path.strip_suffix(DELETED).unwrap_or(path))).to_owned()
-}
-
-/// A line of the map that names a file.
-struct Line<'a> {
-    mapping: Mapping,
-    offset: u64,
-    path: &'a [u8],
-}
-
-impl<'a> Line<'a> {
-    /// Fields: addresses, access, offset, device, inode, path; the path may hold spaces.
-    fn parse(line: &'a [u8]) -> Option<Self> {
-        let slash = line.iter().position(|&byte| byte == b'/')?;
-        let (fields, path) = line.split_at(slash);
-        let mut fields = str::from_utf8(fields).ok()?.split_ascii_whitespace();
-        let (start, end) = fields.next()?.split_once('-')?;
-        let access = match fields.next()?.as_bytes() {
-            [b'r', b'-', ..] => Access::Constant,
-            [_, b'w', ..] => Access::Variable,
-            _ => Access::Closed,
-        };
-        let number = |text| u64::from_str_radix(text, 16).ok();
-        let addresses = number(start)?..number(end)?;
-        let offset = number(fields.next()?)?;
-        (addresses.start < addresses.end).then_some(Self { mapping: Mapping { addresses, access }, offset, path })
-    }
 }
 
 #[cfg(test)]
@@ -128,10 +81,8 @@ mod tests {
               7f0000002000-7f0000003000 r--p 00000000 fe:00 7 /opt/a b/libpython3.12.so.1.0 (deleted)\n",
         );
         let names: Vec<_> =
-            modules.iter().map(|module| (module.path.to_str().expect("UTF-8"), module.start())).collect();
+            modules.iter().map(|module| (module.path.to_str().expect("UTF-8"), module.beginning.start)).collect();
         assert_eq!(names, [("/usr/bin/python3.11", 0x40_0000), ("/opt/a b/libpython3.12.so.1.0", 0x7f00_0000_2000)]);
-        let access: Vec<_> = modules[0].mappings.iter().map(|mapping| mapping.access).collect();
-        assert_eq!(access, [Access::Constant, Access::Constant, Access::Variable]);
         assert_eq!(modules[1].name(), b"libpython3.12.so.1.0");
     }
 
@@ -144,9 +95,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_gives_modules_that_have_a_beginning(text in "([0-9a-f]{1,4}-[0-9a-f]{1,17} [rwxp-]{0,4} [0-9]{0,3} 0:0 1 ?/?.{0,5}\n?){0,20}") {
+        fn any_text_gives_modules_that_begin_somewhere(text in "([0-9a-f]{1,4}-[0-9a-f]{1,17} [rwxp-]{0,4} [0-9]{0,3} 0:0 1 ?/?.{0,5}\n?){0,20}") {
             for module in parse(text.as_bytes()) {
-                prop_assert!(!module.mappings.is_empty());
+                prop_assert!(!module.beginning.is_empty());
             }
         }
     }

@@ -27,6 +27,7 @@ const SYMBOL: u64 = 24;
 const IDENTITY: &[u8] = b"\x7fELF\x02\x01";
 const PT_LOAD: u32 = 1;
 const PT_DYNAMIC: u32 = 2;
+const PF_W: u32 = 2;
 const DT_NULL: u64 = 0;
 const DT_HASH: u64 = 4;
 const DT_STRTAB: u64 = 5;
@@ -52,13 +53,15 @@ pub struct Image<'a, M> {
     bias: u64,
     /// Addresses of the target between which the module lies.
     extent: Range<u64>,
+    /// Those of its variables.
+    variables: Vec<Range<u64>>,
     dynamic: Option<Range<u64>>,
 }
 
 impl<'a, M: Memory> Image<'a, M> {
     /// Reads the headers. None where the mapping does not show an ELF file that can be run.
     pub fn open(memory: &'a M, module: &Module) -> Result<Option<Self>, Fault> {
-        absent(Self::headers(memory, module.start()))
+        absent(Self::headers(memory, module.beginning.start))
     }
 
     fn headers(memory: &'a M, start: u64) -> Result<Self, Fault> {
@@ -73,8 +76,8 @@ impl<'a, M: Memory> Image<'a, M> {
         let mut segments = vec![0; usize::from(count) * SEGMENT];
         memory.read_exact(start.wrapping_add(table), &mut segments)?;
         let mut bias = None;
-        let mut extent = Range { start: u64::MAX, end: 0 };
-        let mut dynamic = None;
+        let mut extent: Option<Range<u64>> = None;
+        let (mut variables, mut dynamic) = (Vec::new(), None);
         for segment in segments.chunks_exact(SEGMENT) {
             let (offset, address) = (u64_at(segment, 8)?, u64_at(segment, 16)?);
             let end = address.saturating_add(u64_at(segment, 40)?);
@@ -83,15 +86,20 @@ impl<'a, M: Memory> Image<'a, M> {
                     if bias.is_none() && offset < PAGE {
                         bias = Some(start.wrapping_sub(address.wrapping_sub(offset)));
                     }
-                    extent = extent.start.min(address)..extent.end.max(end);
+                    let all = extent.unwrap_or(address..end);
+                    extent = Some(all.start.min(address)..all.end.max(end));
+                    if u32_at(segment, 4)? & PF_W != 0 {
+                        variables.push(address..end);
+                    }
                 }
                 PT_DYNAMIC => dynamic = Some(address..end),
                 _ => {}
             }
         }
-        let bias = bias.ok_or(Fault::Unmapped)?;
+        let (bias, extent) = bias.zip(extent).ok_or(Fault::Unmapped)?;
         let moved = |range: Range<u64>| range.start.wrapping_add(bias)..range.end.wrapping_add(bias);
-        Ok(Self { memory, bias, extent: moved(extent), dynamic: dynamic.map(moved) })
+        let variables = variables.into_iter().map(moved).collect();
+        Ok(Self { memory, bias, extent: moved(extent), variables, dynamic: dynamic.map(moved) })
     }
 
     /// The address of a symbol that other modules may use; None where there is none of this name.
@@ -191,6 +199,14 @@ impl<'a, M: Memory> Image<'a, M> {
         Ok(is_it.then_some(symbol))
     }
 
+    /// A copy of the variables of the module, segment by segment; of each at most the first `most` bytes.
+    pub fn variables(&self, most: u64) -> impl Iterator<Item = Vec<u8>> + '_ {
+        self.variables.iter().filter_map(move |addresses| {
+            let mut bytes = vec![0; addresses.end.saturating_sub(addresses.start).min(most) as usize];
+            self.memory.read_exact(addresses.start, &mut bytes).ok().map(|()| bytes)
+        })
+    }
+
     /// Where a section is in memory, after the headers of its file; None where the file has no such section.
     pub fn section(&self, file: &File, name: &str) -> io::Result<Option<u64>> {
         let address = section(file, name)?.map(|address| address.wrapping_add(self.bias));
@@ -283,3 +299,6 @@ fn u32_at(bytes: &[u8], at: usize) -> Result<u32, Fault> {
 fn u64_at(bytes: &[u8], at: usize) -> Result<u64, Fault> {
     field(bytes, at).map(u64::from_le_bytes)
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,6 +25,9 @@ const MOST_STATE: usize = 1 << 20;
 /// Ends of offsets into all else, of which the largest, `PyThreadState` of 3.15, has 888 bytes.
 const MOST_OBJECT: usize = 4096;
 
+/// `sizeof(PyObject)` of `object.h`: a reference count and a type.
+const OBJECT_SIZE: usize = 16;
+
 /// Structures and their fields, in the order of the table.
 type Shape = &'static [(&'static str, &'static str)];
 
@@ -263,6 +266,10 @@ impl Table {
     }
 
     fn objects(&self) -> Option<ObjectLayout> {
+        // The same with every release that has a GIL; were the table of another shape, something else would be here.
+        if self.object("pyobject", "size")? != OBJECT_SIZE {
+            return None;
+        }
         let text_ascii = self.object("unicode_object", "asciiobject_size")?;
         // Told from 3.15 on. `PyCompactUnicodeObject` of `cpython/unicodeobject.h` adds `utf8_length` and `utf8`.
         let text_compact = match self.index("unicode_object", "compactunicodeobject_size") {

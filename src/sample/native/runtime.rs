@@ -3,8 +3,11 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::sync::LazyLock;
 
-use crate::os::maps::{Access, Module};
+use regex::bytes::Regex;
+
+use crate::os::maps::Module;
 use crate::os::memory::{Fault, Memory};
 use crate::os::proc::Process;
 use crate::sample::native::elf::Image;
@@ -23,12 +26,9 @@ const VERSION: &str = "Py_Version";
 
 /// Bytes at the beginning of a file that tell it from another: headers and build id.
 const IDENTIFYING: usize = 1024;
-/// Bytes searched at a time, and most of them, for the text of a version. Constants of CPython have some 3 MB.
-const BLOCK: usize = 256 << 10;
-const MOST_SEARCHED: u64 = 64 << 20;
-/// Longest text of a version that is looked for, and that with a zero on either side.
-const LONGEST_TEXT: usize = "3.255.255+".len();
-const OVERLAP: u64 = LONGEST_TEXT as u64 + 2;
+/// Most bytes of variables that are searched for the text of a version. CPython 3.10 has a quarter of a megabyte, in an
+/// executable with everything linked in a few.
+const MOST_SEARCHED: u64 = 16 << 20;
 
 /// An interpreter's static part.
 #[derive(Debug)]
@@ -94,9 +94,8 @@ fn section<M: Memory>(
 
 /// The files that the module may be: by its mapping, which holds for deleted ones too but takes a right, then by name.
 fn files(process: &Process, module: &Module) -> impl Iterator<Item = File> {
-    let mapping = module.mappings.first().map(|mapping| &mapping.addresses);
-    let mapping = mapping.map(|addresses| format!("map_files/{:x}-{:x}", addresses.start, addresses.end));
-    let mapped = mapping.and_then(|name| File::open(process.dir().join(name)).ok());
+    let mapping = format!("map_files/{:x}-{:x}", module.beginning.start, module.beginning.end);
+    let mapped = File::open(process.dir().join(mapping)).ok();
     let executable = File::open(process.dir().join("exe")).ok();
     let named = process.root().and_then(|root| root.file(&module.path)).ok();
     [mapped, executable, named].into_iter().flatten()
@@ -113,7 +112,7 @@ fn is_mapped(file: &File, memory: &impl Memory, module: &Module) -> bool {
         Ok(bytes)
     };
     let mut mapped = [0; IDENTIFYING];
-    begins(file).is_ok_and(|begin| memory.read_exact(module.start(), &mut mapped).is_ok() && begin == mapped)
+    begins(file).is_ok_and(|begin| memory.read_exact(module.beginning.start, &mut mapped).is_ok() && begin == mapped)
 }
 
 /// By the symbol, or where there is none, by the text.
@@ -123,58 +122,19 @@ fn version<M: Memory>(memory: &M, module: &Module, image: &Image<'_, M>) -> Resu
     {
         return offsets::release(hex);
     }
-    text(memory, module)
+    let told = image.variables(MOST_SEARCHED).find_map(|variables| text(&variables));
+    told.ok_or_else(|| Refusal::UnknownVersion(module.path.clone()))
 }
 
-/// The version in the constants of a module: the one `PY_VERSION` (`patchlevel.h`) that agrees with the file's name.
-/// Libraries linked into the same file have texts of that form as well, but hardly with the same minor version.
-fn text(memory: &impl Memory, module: &Module) -> Result<Version, Refusal> {
-    let named = minor_of(module.name());
-    let mut found = None;
-    let mut left = MOST_SEARCHED;
-    let mut block = vec![0; BLOCK];
-    for mapping in module.mappings.iter().filter(|mapping| mapping.access == Access::Constant) {
-        let mut at = mapping.addresses.start;
-        while at < mapping.addresses.end && left > 0 {
-            let size = (mapping.addresses.end - at).min(BLOCK as u64).min(left);
-            let Some(block) = block.get_mut(..size as usize) else { break };
-            if memory.read_exact(at, block).is_err() {
-                break;
-            }
-            for version in
-                texts(block).filter(|version| named.map_or(version.minor < 13, |minor| minor == version.minor))
-            {
-                if found.is_some_and(|found| found != version) {
-                    return Err(Refusal::UnknownVersion(module.path.clone()));
-                }
-                found = Some(version);
-            }
-            left -= size;
-            // The next block begins a little before the end of this one, so that every text is whole in one of them.
-            at = if at + size == mapping.addresses.end { at + size } else { at + size - OVERLAP };
-        }
-    }
-    found.ok_or_else(|| Refusal::UnknownVersion(module.path.clone()))
-}
-
-/// The minor version in `python3.10` and `libpython3.10.so.1.0`.
-fn minor_of(name: &[u8]) -> Option<u8> {
-    let name = str::from_utf8(name).ok()?;
-    let rest = name.strip_prefix("lib").unwrap_or(name).strip_prefix("python3.")?;
-    rest.split(|character: char| !character.is_ascii_digit()).next()?.parse().ok()
-}
-
-/// All texts between zeros that are versions such as `3.10.13`.
-fn texts(block: &[u8]) -> impl Iterator<Item = Version> + '_ {
-    // What stands before the first zero and after the last may be cut.
-    let first = block.iter().position(|&byte| byte == 0).unwrap_or(block.len());
-    let last = block.iter().rposition(|&byte| byte == 0).unwrap_or(first);
-    let is_short = |text: &&[u8]| text.len() <= LONGEST_TEXT && text.starts_with(b"3.");
-    block[first..last].split(|&byte| byte == 0).filter(is_short).filter_map(|text| {
-        let text = str::from_utf8(text).ok()?.strip_prefix("3.")?;
-        let (minor, patch) = text.strip_suffix('+').unwrap_or(text).split_once('.')?;
-        Some(Version { minor: minor.parse().ok()?, patch: patch.parse().ok()? })
-    })
+/// The version in the text that `Py_GetVersion` (`getversion.c`) has put together, which becomes `sys.version`:
+/// `3.10.13 (main, Aug 24 2023, 12:59:26) [GCC 12.2.0]`.
+fn text(variables: &[u8]) -> Option<Version> {
+    static SYS_VERSION: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?-u)3\.([0-9]{1,3})\.([0-9]{1,3})\+? \([^\x00]{1,80}\) \n?\[").expect("a valid pattern")
+    });
+    let [minor, patch] = SYS_VERSION.captures(variables)?.extract().1;
+    let number = |digits| str::from_utf8(digits).ok()?.parse().ok();
+    Some(Version { minor: number(minor)?, patch: number(patch)? })
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 //! The target runs on while its frames are copied, so a copy can mix two stacks. One batch therefore reads the frames
 //! from the leaf to the root and then once more. Frames come and go at the leaf only: one that is the same in both copies
 //! did not leave in between, so neither did any of its callers. A batch takes tens of microseconds; only a stack that
-//! changes twice within them, and the second time to what it was, deceives it.
+//! changes twice within them, and the second time to what it was, deceives it. The second copy is what counts: by then
+//! all of it is near, and takes a fraction of the time of the first.
 //!
 //! A stack that did change is doubtful, not wrong: most often its leaf returned. It is not read again until it stands
 //! still, which would lose just those functions that are called often and shortly, and hand their time to others.
@@ -24,6 +25,8 @@ use crate::sample::native::layout::{FrameLayout, Indirection};
 pub const MOST_FRAMES: usize = 4_096;
 /// How often the frames to ask for are guessed anew because the guess was wrong.
 const MOST_GUESSES: u32 = 8;
+/// So many frames of a stack are asked for by the callers they had before, too.
+const MOST_FORMER: usize = 4;
 /// Callers are remembered for so many frames.
 const MOST_LINKS: usize = 65_536;
 /// So many stretches of a batch are read a second time, from the leaf on: the thread's stack of frames takes one or two,
@@ -72,7 +75,7 @@ pub struct Walker {
     /// The `_PyCFrame`s that were last seen of each thread, by the place of its pointer to them.
     cframes: HashMap<u64, Vec<u64>>,
     frames: Vec<Frame>,
-    again: Vec<Frame>,
+    before: Vec<Frame>,
     interrupted_us: u64,
 }
 
@@ -80,6 +83,8 @@ pub struct Walker {
 #[derive(Debug, Clone, Copy)]
 struct Link {
     previous: u64,
+    /// The caller that it had before; zero where it had none.
+    formerly: u64,
     owner: Owner,
 }
 
@@ -90,10 +95,16 @@ struct Plan {
     before: Range<usize>,
     /// The frames, the leaf first.
     frames: Range<usize>,
+    /// The topmost frame by now.
+    between: Range<usize>,
     /// The frames again, or the uppermost of them.
     again: Range<usize>,
-    /// The topmost frame at the end.
-    end: Range<usize>,
+}
+
+/// Which stretches hold frames: what the newer ones lack is taken from the older ones.
+struct Copies {
+    newer: Range<usize>,
+    older: Range<usize>,
 }
 
 impl Walker {
@@ -105,7 +116,7 @@ impl Walker {
             links: HashMap::new(),
             cframes: HashMap::new(),
             frames: Vec::new(),
-            again: Vec::new(),
+            before: Vec::new(),
             interrupted_us: INTERRUPTED_US,
         }
     }
@@ -133,49 +144,81 @@ impl Walker {
         let begun_us = monotonic_us();
         self.batch.read(memory)?;
         let was_interrupted = monotonic_us() - begun_us > self.interrupted_us;
-        self.frames.clear();
-        let Some(before) = self.head(plan.before.clone(), top) else { return Ok(Proof::Broken) };
-        let end = self.follow(before, plan.frames.clone());
-        let proof = match end {
-            End::Endless => Proof::Broken,
-            End::Missing(frame) => self.chase(memory, frame)?,
-            End::Root if was_interrupted || !self.stood(top, &plan) => Proof::Changed,
-            End::Root => Proof::Whole,
+        let first = Copies { newer: plan.frames.clone(), older: 0..0 };
+        let second = Copies { newer: plan.again.clone(), older: plan.frames.clone() };
+        let before = self.head(plan.before.clone(), top).map_or(End::Nowhere, |head| self.follow(head, &first, root));
+        std::mem::swap(&mut self.frames, &mut self.before);
+        let now = self.head(plan.between.clone(), top).map_or(End::Nowhere, |head| self.follow(head, &second, root));
+        let proof = match (before, now) {
+            (End::Root, End::Root) if !was_interrupted && self.stood() => Proof::Whole,
+            (_, End::Root | End::Mended) => Proof::Changed,
+            (End::Root | End::Mended, End::Nowhere) => {
+                std::mem::swap(&mut self.frames, &mut self.before);
+                Proof::Changed
+            }
+            (_, End::Missing(frame)) => self.chase(memory, frame, root)?,
+            (_, End::Nowhere) => Proof::Broken,
         };
-        for frame in &self.frames {
-            self.links.insert(frame.address, Link { previous: frame.previous, owner: frame.owner });
-        }
+        self.remember(root);
         let ends_elsewhere = root.zip(self.frames.last()).is_some_and(|(root, last)| root != last.address);
         Ok(if ends_elsewhere && proof != Proof::Broken { Proof::Elsewhere } else { proof })
     }
 
+    /// Whether the frames stood there together: whether they were the same before, but for the leaf, which may have gone
+    /// on.
+    fn stood(&self) -> bool {
+        let is_same = |(index, (before, now)): (usize, (&Frame, &Frame))| {
+            if index == 0 { now.is_run_of(before) } else { now.stands_as(before) }
+        };
+        self.before.len() == self.frames.len() && self.before.iter().zip(&self.frames).enumerate().all(is_same)
+    }
+
+    fn remember(&mut self, root: Option<u64>) {
+        let frames = std::mem::take(&mut self.frames);
+        for frame in frames.iter().filter(|frame| frame.previous != 0 || root.is_none_or(|root| root == frame.address)) {
+            self.link(frame);
+        }
+        self.frames = frames;
+    }
+
+    fn link(&mut self, frame: &Frame) {
+        let fresh = Link { previous: frame.previous, formerly: 0, owner: frame.owner };
+        let link = self.links.entry(frame.address).or_insert(fresh);
+        if link.previous != frame.previous {
+            *link = Link { formerly: link.previous, ..fresh };
+        }
+        link.owner = frame.owner;
+    }
+
     /// Reads the callers that were not asked for, from this one on, each time as they are guessed by then.
-    fn chase(&mut self, memory: &impl Memory, frame: u64) -> Result<Proof, Fault> {
+    fn chase(&mut self, memory: &impl Memory, frame: u64, root: Option<u64>) -> Result<Proof, Fault> {
+        let mut upper = std::mem::take(&mut self.frames);
         let mut next = frame;
+        let mut proof = Proof::Broken;
         for _ in 0..MOST_GUESSES {
             self.learn(memory, next)?;
             self.batch.clear();
             self.ask_frames(next);
             match self.batch.read(memory) {
                 Ok(()) => {}
-                Err(Fault::Unmapped) => return Ok(Proof::Broken),
+                Err(Fault::Unmapped) => break,
                 Err(fault) => return Err(fault),
             }
-            let end = self.follow_again(next, 0..self.batch.count());
-            self.frames.extend_from_slice(&self.again);
-            for frame in &self.again {
-                self.links.insert(frame.address, Link { previous: frame.previous, owner: frame.owner });
-            }
+            let end = self.follow(next, &Copies { newer: 0..self.batch.count(), older: 0..0 }, root);
+            self.remember(root);
+            upper.append(&mut self.frames);
             match end {
-                End::Root if self.frames.len() <= MOST_FRAMES => return Ok(Proof::Changed),
-                End::Missing(frame) if self.frames.len() < MOST_FRAMES => next = frame,
-                _ => {
-                    self.frames.truncate(MOST_FRAMES);
-                    return Ok(Proof::Broken);
+                End::Missing(frame) if upper.len() < MOST_FRAMES => next = frame,
+                End::Root | End::Mended => {
+                    proof = Proof::Changed;
+                    break;
                 }
+                End::Missing(_) | End::Nowhere => break,
             }
         }
-        Ok(Proof::Broken)
+        upper.truncate(MOST_FRAMES);
+        self.frames = upper;
+        Ok(proof)
     }
 
     fn learn_cframe(&mut self, top: Top) {
@@ -222,17 +265,35 @@ impl Walker {
         let first = self.batch.count();
         self.ask_frames(head);
         let frames = first..self.batch.count();
+        let between = self.ask_head(top);
         for index in frames.clone().take(READ_TWICE) {
             self.batch.repeat(index);
         }
-        let again = frames.end..self.batch.count();
-        let end = self.ask_head(top);
-        Plan { before, frames, again, end }
+        let again = between.end..self.batch.count();
+        Plan { before, frames, between, again }
     }
 
-    /// Asks for a frame and its callers, as they are guessed.
-    fn ask_frames(&mut self, from: u64) {
-        let (first, mut next) = (self.batch.count(), from);
+    /// Asks for a frame and its callers, as they are guessed; where a guess was another one lately, for that too.
+    fn ask_frames(&mut self, head: u64) {
+        let first = self.batch.count();
+        let mut formerly = [0; MOST_FORMER];
+        let mut count = 0;
+        self.ask_callers(head, first, |link| {
+            if link.formerly != 0 && count < MOST_FORMER {
+                formerly[count] = link.formerly;
+                count += 1;
+            }
+        });
+        for frame in formerly.into_iter().take_while(|&frame| frame != 0) {
+            if self.batch.count() - first > MOST_FRAMES {
+                break;
+            }
+            self.ask_callers(frame, first, |_| {});
+        }
+    }
+
+    fn ask_callers(&mut self, head: u64, first: usize, mut meet: impl FnMut(&Link)) {
+        let mut next = head;
         for _ in 0..MOST_FRAMES {
             if next == 0 {
                 break;
@@ -243,6 +304,7 @@ impl Walker {
                 break;
             }
             let Some(link) = link else { break };
+            meet(&link);
             next = link.previous;
         }
     }
@@ -259,66 +321,38 @@ impl Walker {
         }
     }
 
-    /// Follows the frames from `head` through these stretches, into `frames`.
-    fn follow(&mut self, head: u64, among: Range<usize>) -> End {
-        let mut frames = std::mem::take(&mut self.frames);
-        let end = self.follow_into(&mut frames, head, among);
-        self.frames = frames;
-        end
-    }
-
-    /// The same, into `again`.
-    fn follow_again(&mut self, head: u64, among: Range<usize>) -> End {
-        let mut frames = std::mem::take(&mut self.again);
-        let end = self.follow_into(&mut frames, head, among);
-        self.again = frames;
-        end
-    }
-
-    fn follow_into(&self, frames: &mut Vec<Frame>, head: u64, among: Range<usize>) -> End {
-        frames.clear();
-        let (mut next, mut hint) = (head, among.start);
+    /// Follows the frames from `head` through these copies, into `frames`.
+    fn follow(&mut self, head: u64, copies: &Copies, root: Option<u64>) -> End {
+        self.frames.clear();
+        let (mut next, mut hint, mut is_mended) = (head, copies.newer.start, false);
         while next != 0 {
-            if frames.len() == MOST_FRAMES {
-                return End::Endless;
+            if self.frames.len() == MOST_FRAMES {
+                return End::Nowhere;
             }
-            let Some((frame, index)) = self.frame_at(next, among.clone(), hint) else { return End::Missing(next) };
-            frames.push(frame);
+            let newer = self.frame_at(next, copies.newer.clone(), hint);
+            let Some((mut frame, index)) = newer.or_else(|| self.frame_at(next, copies.older.clone(), hint)) else {
+                return End::Missing(next);
+            };
+            if !frame.is_plausible() {
+                return End::Nowhere;
+            }
+            // A coroutine that was suspended meanwhile has no caller any more; the one that it had was seen before.
+            if frame.previous == 0
+                && Some(next) != root
+                && let Some(link) = self.links.get(&next).filter(|link| link.previous != 0)
+            {
+                frame.previous = link.previous;
+                is_mended = true;
+            }
+            self.frames.push(frame);
             (next, hint) = (frame.previous, index);
         }
-        End::Root
+        if is_mended { End::Mended } else { End::Root }
     }
 
     fn frame_at(&self, address: u64, among: Range<usize>, hint: usize) -> Option<(Frame, usize)> {
         let (bytes, index) = self.batch.at(address, self.layout.size, among, hint)?;
         Some((Frame::parse(&self.layout, address, bytes)?, index))
-    }
-
-    /// Whether the frames stood there together: whether those that were read again were the same, but for the leaf, which
-    /// may have gone on.
-    fn stood(&mut self, top: Top, plan: &Plan) -> bool {
-        let Some(head) = self.head(plan.end.clone(), top) else { return false };
-        // The frame that was not read again, but was still a caller.
-        let next = match self.follow_again(head, plan.again.clone()) {
-            End::Root => 0,
-            End::Missing(frame) => frame,
-            End::Endless => return false,
-        };
-        let rest = self.again.len();
-        let is_same = |(index, (frame, again)): (usize, (&Frame, &Frame))| {
-            if index == 0 { frame.is_run_of(again) } else { frame.stands_as(again) }
-        };
-        let callers = self.frames.get(rest..).unwrap_or_default();
-        rest <= self.frames.len()
-            && self.frames.iter().zip(&self.again).enumerate().all(is_same)
-            && callers.first().map_or(0, |frame| frame.address) == next
-            && callers.iter().all(|frame| self.is_unchanged(frame, plan.again.clone()))
-    }
-
-    /// Whether a frame is the same in these stretches, where they hold it.
-    fn is_unchanged(&self, frame: &Frame, again: Range<usize>) -> bool {
-        let hint = again.start;
-        self.frame_at(frame.address, again, hint).is_none_or(|(again, _)| again.stands_as(frame))
     }
 
     /// Reads a frame that is not known and its callers up to one that is, and remembers them.
@@ -340,7 +374,10 @@ impl Walker {
             }
             let unknown = next;
             while let Some((read, _)) = self.frame_at(next, 0..1, 0).filter(|_| !self.links.contains_key(&next)) {
-                self.links.insert(next, Link { previous: read.previous, owner: read.owner });
+                if !read.is_plausible() {
+                    return Ok(());
+                }
+                self.link(&read);
                 next = read.previous;
             }
             if next == unknown {
@@ -355,10 +392,12 @@ impl Walker {
 enum End {
     /// At the root.
     Root,
+    /// At the root, by way of a coroutine whose caller is known from before.
+    Mended,
     /// At a frame that was not asked for.
     Missing(u64),
-    /// Nowhere.
-    Endless,
+    /// Nowhere: in a circle, or in what is no frame.
+    Nowhere,
 }
 
 #[cfg(test)]

@@ -199,7 +199,7 @@ impl NativeWorker {
         let known = threads.values().filter(|thread| thread.python.is_some()).count();
         // A thread that changes its stack at this very moment is tried again.
         let mut is_readable = |thread: &mut Watched| {
-            (0..SELF_CHECK_TRIES).any(|_| matches!(self.read_stack(thread), Ok(seen) if seen.worth == Worth::Whole))
+            (0..SELF_CHECK_TRIES).any(|_| matches!(self.read_stack(thread), Ok(seen) if seen.worth != Worth::Torn))
         };
         let whole = threads.values_mut().filter_map(|thread| is_readable(thread).then_some(())).count();
         self.threads = threads;
@@ -376,6 +376,7 @@ impl NativeWorker {
         let proof = self.walker.walk(&self.memory, top, thread.ends.root)?;
         let frames = self.walker.frames();
         let resolved = self.stacks.resolve(&self.memory, &self.interpreter.layout, frames, &mut thread.trail);
+        if std::env::var_os("DBG").is_some() { eprintln!("{proof:?} frames {} unreadable {} root {:x?} last {:x?} exe {:x?}", frames.len(), resolved.unreadable, thread.ends, frames.last().map(|f| f.address), frames.iter().map(|f| (f.address, f.previous, f.executable, f.owner)).take(6).collect::<Vec<_>>()); }
         let worth = if resolved.unreadable > 0 { Worth::Torn } else { thread.ends.judge(proof, frames.last()) };
         if let (Worth::Whole, Some(stack)) = (worth, resolved.stack) {
             self.stacks.tree.confirm(stack);
@@ -516,7 +517,10 @@ impl Ends {
                 *self = Self { root: base, ..Self::default() };
                 Worth::Whole
             }
-            Proof::Changed if self.root.is_some() && self.root == base => Worth::Doubtful,
+            Proof::Changed if base.is_some() && self.root.is_none_or(|root| Some(root) == base) => {
+                self.root = base;
+                Worth::Doubtful
+            }
             Proof::Changed | Proof::Broken => Worth::Torn,
         }
     }

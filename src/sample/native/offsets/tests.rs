@@ -2,12 +2,20 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A table of 3.13, 3.14 or 3.15 whose field number N has the value N * 8.
+/// A table of 3.13, 3.14 or 3.15 whose field number N has the value N * 8, but for the size of an object. Its place is
+/// counted by hand in the three headers.
 fn table(minor: u8) -> Vec<u8> {
     let hex = u64::from(u32::from_be_bytes([3, minor, 4, 0xf0]));
     let head = [u64::from_ne_bytes(*COOKIE), hex, 0];
     let numbers = (0..200).map(|index| index * 8);
-    head.into_iter().chain(numbers).flat_map(u64::to_ne_bytes).collect()
+    let mut table: Vec<u8> = head.into_iter().chain(numbers).flat_map(u64::to_ne_bytes).collect();
+    let size = match minor {
+        13 => 3 + 13 + 9 + 6 + 10,
+        14 => 3 + 16 + 9 + 8 + 11,
+        _ => 3 + 16 + 16 + 1 + 8 + 11,
+    };
+    set(&mut table, 3 + size, 16);
+    table
 }
 
 fn head(table: &[u8]) -> &[u8; HEAD] {
@@ -35,7 +43,7 @@ fn a_field_is_the_number_at_its_place_in_the_structure_of_its_version() {
 #[test]
 fn the_table_is_as_long_as_the_header_has_it_up_to_the_garbage_collector() {
     // `offsetof(_Py_DebugOffsets, gc.collecting) + 8`, by the headers of each version.
-    for (minor, size) in [(13, 568), (14, 656), (15, 744)] {
+    for (minor, size) in [(13, 584), (14, 664), (15, 768)] {
         assert_eq!(told(head(&table(minor))).expect("a cookie").expect("known").size(), size, "3.{minor}");
     }
 }
@@ -50,6 +58,9 @@ fn what_is_not_a_table_of_a_release_with_a_gil_is_refused() {
     let mut candidate = table(15);
     set(&mut candidate, 1, 0x030f_00c2);
     assert_eq!(refused(&candidate), "this is a prerelease of CPython 3.15.0, whose structures may still have changed");
+    let mut shifted = table(14);
+    shifted.splice(300..300, [0; 8]);
+    assert_eq!(refused(&shifted), "the debug offsets of CPython 3.14.4 make no sense");
     let mut wild = table(13);
     set(&mut wild, 3 + 16 + 2, 1 << 40);
     assert_eq!(refused(&wild), "the debug offsets of CPython 3.13.4 make no sense");

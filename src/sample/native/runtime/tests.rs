@@ -1,17 +1,16 @@
 use super::*;
 
 #[test]
-fn the_minor_version_is_in_the_name_of_executable_and_library() {
-    assert_eq!(minor_of(b"python3.10"), Some(10));
-    assert_eq!(minor_of(b"libpython3.9.so.1.0"), Some(9));
-    assert_eq!(minor_of(b"python3"), None);
-    assert_eq!(minor_of(b"uwsgi"), None);
+fn a_version_is_told_by_the_text_of_sys_version() {
+    let told = |text: &str| text_of(text).map(|version| version.to_string());
+    assert_eq!(told("3.10.13 (main, Aug 24 2023, 12:59:26) [GCC 12.2.0]").as_deref(), Some("3.10.13"));
+    assert_eq!(told("3.9.18+ (heads/3.9:abc, May  9 2026) \n[Clang 17]").as_deref(), Some("3.9.18"));
+    assert_eq!(told("3.10.0rc1 (default, Aug  3 2021) [GCC 10.2.1]"), None);
+    assert_eq!(told("3.10.300 (main, Aug 24 2023) [GCC 12.2.0]"), None);
+    assert_eq!(told("/usr/lib/python-3.10.13"), None);
 }
 
-#[test]
-fn a_version_is_a_whole_text_between_zeros() {
-    let block = b"3.10.1\x003.10.13\x003.10\x00v3.9.1\x003.8.2+\x003.10.300\x003.10.1";
-    let versions: Vec<_> = texts(block).map(|version| version.to_string()).collect();
-    assert_eq!(versions, ["3.10.13", "3.8.2"]);
-    assert_eq!(texts(b"3.10.1").count(), 0);
+/// Among other variables.
+fn text_of(text: &str) -> Option<Version> {
+    super::text(&[&[0, 7, 255], text.as_bytes(), &[0, 1]].concat())
 }
