@@ -55,7 +55,7 @@ impl Frame {
     /// Whether this can be a frame at all: objects and frames lie at multiples of eight, and nothing calls itself from
     /// one frame.
     pub fn is_plausible(&self) -> bool {
-        self.executable != 0 && (self.executable | self.previous) % 8 == 0 && self.previous != self.address
+        self.executable != 0 && (self.executable | self.previous).is_multiple_of(8) && self.previous != self.address
     }
 
     /// Whether both are the same function at the same instruction in the same place.

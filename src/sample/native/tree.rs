@@ -15,7 +15,7 @@ pub type Place = (u32, u32);
 pub struct Tree {
     places: Interner<Place>,
     stacks: Interner<StackNode>,
-    /// Calls from a line of a function to another function that were seen in a stack that is whole.
+    /// Calls from one function to another that were seen in a stack that is whole.
     calls: HashSet<(u32, u32)>,
     /// Whether all calls of a stack are noted, by its number; as long as the highest number that was noted.
     confirmed: Vec<bool>,
@@ -75,12 +75,12 @@ impl Tree {
         self.stacks.items().get(stack as usize)?.parent
     }
 
-    /// The call that made the leaf of a stack: the caller's place and the function called; none at the root.
+    /// The call that made the leaf of a stack: the function that calls and the one that is called; none at the root.
     fn call(&self, stack: u32) -> Option<(u32, u32)> {
         let node = self.stacks.items().get(stack as usize)?;
         let caller = self.stacks.items().get(node.parent? as usize)?;
-        let function = self.places.items().get(node.frame as usize)?.0;
-        Some((caller.frame, function))
+        let function = |frame: u32| self.places.items().get(frame as usize).map(|place| place.0);
+        Some((function(caller.frame)?, function(node.frame)?))
     }
 }
 
@@ -103,13 +103,13 @@ mod tests {
     }
 
     #[test]
-    fn a_stack_made_of_calls_that_were_seen_is_confirmed_whatever_line_its_leaf_is_at() {
+    fn a_stack_made_of_calls_that_were_seen_is_confirmed_at_whatever_lines() {
         let mut tree = Tree::default();
         let seen = [stack(&mut tree, &[(1, 10), (2, 20)]), stack(&mut tree, &[(2, 21), (3, 30)])];
         for seen in seen {
             tree.confirm(seen);
         }
-        let possible = stack(&mut tree, &[(1, 10), (2, 21), (3, 99)]);
+        let possible = stack(&mut tree, &[(1, 11), (2, 22), (3, 99)]);
         let impossible = stack(&mut tree, &[(1, 10), (3, 30)]);
         assert!(tree.is_confirmed(possible));
         assert!(!tree.is_confirmed(impossible));

@@ -175,7 +175,8 @@ impl Walker {
 
     fn remember(&mut self, root: Option<u64>) {
         let frames = std::mem::take(&mut self.frames);
-        for frame in frames.iter().filter(|frame| frame.previous != 0 || root.is_none_or(|root| root == frame.address)) {
+        for frame in frames.iter().filter(|frame| frame.previous != 0 || root.is_none_or(|root| root == frame.address))
+        {
             self.link(frame);
         }
         self.frames = frames;

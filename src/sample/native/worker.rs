@@ -193,7 +193,7 @@ impl NativeWorker {
     /// Reads one stack of every thread that Python knows.
     ///
     /// # Errors
-    /// When fewer than half of them could be read whole, down to their base.
+    /// When fewer than half of them could be read down to their base.
     pub fn self_check(&mut self) -> Result<(), Refusal> {
         let mut threads = take(&mut self.threads);
         let known = threads.values().filter(|thread| thread.python.is_some()).count();
@@ -376,7 +376,6 @@ impl NativeWorker {
         let proof = self.walker.walk(&self.memory, top, thread.ends.root)?;
         let frames = self.walker.frames();
         let resolved = self.stacks.resolve(&self.memory, &self.interpreter.layout, frames, &mut thread.trail);
-        if std::env::var_os("DBG").is_some() { eprintln!("{proof:?} frames {} unreadable {} root {:x?} last {:x?} exe {:x?}", frames.len(), resolved.unreadable, thread.ends, frames.last().map(|f| f.address), frames.iter().map(|f| (f.address, f.previous, f.executable, f.owner)).take(6).collect::<Vec<_>>()); }
         let worth = if resolved.unreadable > 0 { Worth::Torn } else { thread.ends.judge(proof, frames.last()) };
         if let (Worth::Whole, Some(stack)) = (worth, resolved.stack) {
             self.stacks.tree.confirm(stack);
