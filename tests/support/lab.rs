@@ -162,7 +162,7 @@ impl Config {
 pub struct Setup {
     /// Variables of its environment.
     pub variables: BTreeMap<&'static str, String>,
-    /// `current` or `older`.
+    /// `current`, `current-3.13` or `older`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub release: Option<&'static str>,
     /// Whether it writes no log.
