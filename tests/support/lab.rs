@@ -348,8 +348,9 @@ pub fn py_spy() -> PathBuf {
     dir().join("venv/bin/py-spy")
 }
 
+/// Where it is.
 #[track_caller]
-fn dir() -> PathBuf {
+pub fn dir() -> PathBuf {
     let dir = env::var_os("CAPTURE_LAB_DIR").map_or_else(|| repository().join("target/lab"), PathBuf::from);
     assert!(dir.join("venv").is_dir(), "no lab in {}: run scripts/lab-setup", dir.display());
     dir

@@ -4,6 +4,7 @@
 
 pub mod bundle;
 pub mod lab;
+pub mod pythons;
 pub mod serving;
 pub mod target;
 
