@@ -126,7 +126,10 @@ mod tests {
 
     #[test]
     fn schedstat_gives_cpu_and_run_queue_time() {
-        assert_eq!(parse_schedstat(b"81234567 4321 99\n"), Some(Reading { cpu_ns: 81_234_567, run_delay_ns: 4_321, runs: 99 }));
+        assert_eq!(
+            parse_schedstat(b"81234567 4321 99\n"),
+            Some(Reading { cpu_ns: 81_234_567, run_delay_ns: 4_321, runs: 99 })
+        );
         assert_eq!(parse_schedstat(b""), None);
     }
 

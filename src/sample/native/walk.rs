@@ -235,9 +235,10 @@ impl Walker {
         let stayed = pairs.take_while(|(frame, again)| frame.stands_as(again)).count();
         let above = &self.frames[..(rest - stayed + 1).min(self.frames.len())];
         let runs_still = |frame: &Frame| self.again.iter().any(|again| again.is_run_of(frame));
-        above.windows(2).all(|call| {
-            self.are_of_one_copy(&call[0], &call[1], first.clone()) || call.iter().all(runs_still)
-        }) && self.frames[rest..].iter().all(|frame| self.is_unchanged(frame, again.clone()))
+        above
+            .windows(2)
+            .all(|call| self.are_of_one_copy(&call[0], &call[1], first.clone()) || call.iter().all(runs_still))
+            && self.frames[rest..].iter().all(|frame| self.is_unchanged(frame, again.clone()))
     }
 
     /// Whether a frame is the same in these stretches, where they hold it.
