@@ -29,8 +29,8 @@ ROOT = HERE.parent.parent
 DIR = Path(os.environ.get("CAPTURE_LAB_DIR", ROOT / "target/lab")).resolve()
 BIN = DIR / "venv/bin"
 PY_SPY = BIN / "py-spy"
-# The release that everything runs against, and one before it to be upgraded from.
-RELEASES = {"current": BIN, "older": DIR / "venv-older/bin"}
+# The release that everything runs against, the same on CPython 3.13, and one before it to be upgraded from.
+RELEASES = {"current": BIN, "current-3.13": DIR / "venv-3.13/bin", "older": DIR / "venv-older/bin"}
 
 SERVER_ARGS = {"uvicorn": [], "gunicorn": ["--run_gunicorn"], "granian": ["--run_granian"]}
 # What each server logs once per worker that serves. One answer to a probe would tell of one worker only.

@@ -162,7 +162,7 @@ impl Config {
 pub struct Setup {
     /// Variables of its environment.
     pub variables: BTreeMap<&'static str, String>,
-    /// `current` or `older`.
+    /// `current`, `current-3.13` or `older`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub release: Option<&'static str>,
     /// Whether it writes no log.
@@ -348,6 +348,7 @@ pub fn py_spy() -> PathBuf {
     dir().join("venv/bin/py-spy")
 }
 
+<<<<<<< HEAD
 /// Where the lab is, if there is one.
 pub fn place() -> PathBuf {
     env::var_os("CAPTURE_LAB_DIR").map_or_else(|| repository().join("target/lab"), PathBuf::from)
@@ -356,6 +357,12 @@ pub fn place() -> PathBuf {
 #[track_caller]
 fn dir() -> PathBuf {
     let dir = place();
+=======
+/// Where it is.
+#[track_caller]
+pub fn dir() -> PathBuf {
+    let dir = env::var_os("CAPTURE_LAB_DIR").map_or_else(|| repository().join("target/lab"), PathBuf::from);
+>>>>>>> lab2
     assert!(dir.join("venv").is_dir(), "no lab in {}: run scripts/lab-setup", dir.display());
     dir
 }

@@ -5,6 +5,7 @@
 pub mod bundle;
 pub mod interpreters;
 pub mod lab;
+pub mod pythons;
 pub mod serving;
 pub mod target;
 
