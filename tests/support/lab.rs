@@ -348,21 +348,15 @@ pub fn py_spy() -> PathBuf {
     dir().join("venv/bin/py-spy")
 }
 
-<<<<<<< HEAD
 /// Where the lab is, if there is one.
 pub fn place() -> PathBuf {
     env::var_os("CAPTURE_LAB_DIR").map_or_else(|| repository().join("target/lab"), PathBuf::from)
 }
 
-#[track_caller]
-fn dir() -> PathBuf {
-    let dir = place();
-=======
 /// Where it is.
 #[track_caller]
 pub fn dir() -> PathBuf {
-    let dir = env::var_os("CAPTURE_LAB_DIR").map_or_else(|| repository().join("target/lab"), PathBuf::from);
->>>>>>> lab2
+    let dir = place();
     assert!(dir.join("venv").is_dir(), "no lab in {}: run scripts/lab-setup", dir.display());
     dir
 }
