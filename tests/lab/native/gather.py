@@ -46,6 +46,9 @@ async def serve(arguments):
             *truth.chain(truth.ELSEWHERE, "deep", "deeper", "deepest", "crunch"),
             *truth.chain("deep", "crunch"),
         ],
+        creations=[
+            [caller, task] for caller in ("crowd", "crowd.<locals>.<listcomp>") for task in ("shallow", "deep")
+        ],
     )
     while True:
         await crowd(arguments.tasks)

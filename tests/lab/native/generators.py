@@ -55,8 +55,10 @@ def main():
         edges=[
             *truth.chain("main", "drain", "looping", "delegating", "source", "crunch"),
             *truth.chain("main", "abandon", "looping"),
-            # One that is closed closes the one it delegates to, without a frame of its own.
-            *truth.chain("looping", "source"),
+            # One that is closed closes what it holds, without a frame of its own where it has nothing to catch.
+            ["abandon", "delegating"],
+            ["abandon", "source"],
+            ["looping", "source"],
             *truth.chain("drain", "branching", "branching", "crunch"),
         ],
     )

@@ -5,6 +5,8 @@ What it says is the JSON file named by `--declare`:
 - `files`: the names, without folders, of the files whose functions are declared. Every other frame, of the
   standard library say, may follow anything, and is one of `elsewhere` to what follows it.
 - `edges`: [caller, callee] by qualified name, for every call that a stack can show at any time after `ready`.
+- `creations`: the same for a caller that only makes a coroutine: from 3.11 on a frame of it is there for an instant,
+  which CPython itself calls incomplete and shows to nobody.
 - `roots`: the functions that a stack can begin with.
 - `depths`: how many frames there are from the root to a function, itself included, where that never varies.
 - `phases`: the share of the CPU that passes below a function, of all named, where that is known.
@@ -46,13 +48,14 @@ def generate(source):
     return namespace
 
 
-def begin(arguments, edges, roots=(MODULE,), depths={}, phases={}):
+def begin(arguments, edges, roots=(MODULE,), depths={}, phases={}, creations=()):
     """To be called when all is warmed up. Imports are over by now."""
     signal.setitimer(signal.ITIMER_REAL, arguments.seconds)
     if arguments.declare:
         declared = {
             "files": [Path(sys.argv[0]).name, GENERATED],
             "edges": [[MODULE, "main"], *edges],
+            "creations": list(creations),
             "roots": list(roots),
             "depths": depths,
             "phases": phases,
