@@ -131,16 +131,16 @@ struct Edges(BTreeMap<String, BTreeSet<String>>);
 impl Edges {
     fn new(pairs: &[(String, String)]) -> Self {
         let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for (caller, callee) in pairs {
-            for caller in names(caller) {
-                edges.entry(caller.to_owned()).or_default().extend(names(callee).map(str::to_owned));
+        for (from, to) in pairs {
+            for from in names(from) {
+                edges.entry(from.to_owned()).or_default().extend(names(to).map(str::to_owned));
             }
         }
         Self(edges)
     }
 
-    fn contain(&self, caller: &str, callee: &str) -> bool {
-        self.0.get(caller).is_some_and(|callees| callees.contains(callee))
+    fn contain(&self, from: &str, to: &str) -> bool {
+        self.0.get(from).is_some_and(|callees| callees.contains(to))
     }
 }
 
@@ -183,8 +183,8 @@ impl Declared {
             return Err(format!("{root} ({file}) is no root"));
         }
         let nodes: Vec<&str> = root_to_leaf.iter().map(|&(function, file)| self.node(function, file)).collect();
-        if let Some(edge) = nodes.windows(2).find(|edge| !self.calls(edge[0], edge[1])) {
-            return Err(format!("{} does not call {}", edge[0], edge[1]));
+        if let Some([from, to]) = nodes.array_windows().find(|[from, to]| !self.calls(from, to)) {
+            return Err(format!("{from} does not call {to}"));
         }
         let depths = nodes.iter().zip(1..).filter_map(|(node, depth)| Some((node, depth, *self.depths.get(*node)?)));
         match depths.into_iter().find(|(_, depth, declared)| depth != declared) {
@@ -195,7 +195,7 @@ impl Declared {
 
     /// Whether the leaf is an incomplete frame of a coroutine being made, which no stack should show.
     pub fn ends_in_creation(&self, root_to_leaf: &[(&str, &str)]) -> bool {
-        matches!(root_to_leaf, [.., (caller, _), (callee, _)] if self.creations.contain(caller, callee))
+        matches!(root_to_leaf, [.., (from, _), (to, _)] if self.creations.contain(from, to))
     }
 
     /// Functions with the shares of the program's CPU that pass below them, where it knows them: of one, not more.
@@ -208,8 +208,8 @@ impl Declared {
         if self.files.contains(name) { function } else { ELSEWHERE }
     }
 
-    fn calls(&self, caller: &str, callee: &str) -> bool {
-        callee == ELSEWHERE || self.edges.contain(caller, callee)
+    fn calls(&self, from: &str, to: &str) -> bool {
+        to == ELSEWHERE || self.edges.contain(from, to)
     }
 }
 
