@@ -2,8 +2,9 @@
 //!
 //! `Profile<Raw>` holds names as the target gave them, `Profile<Clean>` is what may be stored and drawn.
 
-use std::collections::HashMap;
 use std::hash::Hash;
+
+use rustc_hash::FxHashMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -132,13 +133,13 @@ impl<T> Profile<T> {
 /// Gives equal things equal small numbers.
 #[derive(Debug)]
 pub struct Interner<K> {
-    ids: HashMap<K, u32>,
+    ids: FxHashMap<K, u32>,
     items: Vec<K>,
 }
 
 impl<K> Default for Interner<K> {
     fn default() -> Self {
-        Self { ids: HashMap::new(), items: Vec::new() }
+        Self { ids: FxHashMap::default(), items: Vec::new() }
     }
 }
 

@@ -14,17 +14,18 @@ const CLOSE: u64 = 1024;
 /// More than that is never read at once: 4,096 frames of a kilobyte each.
 const MOST_BYTES: usize = 4 << 20;
 
-/// Places to read, and their contents once read. Its buffers are kept from one use to the next.
+/// Places to read, and their contents once read; more can be added and read later. Its buffers are kept from one use to
+/// the next.
 #[derive(Debug, Default)]
 pub struct Batch {
     stretches: Vec<Stretch>,
     /// Where each stretch begins in `bytes`.
     offsets: Vec<usize>,
+    /// Whether it came, for those that were asked for.
+    came: Vec<bool>,
     bytes: Vec<u8>,
-    /// Bytes asked for.
+    /// Bytes of all stretches.
     wanted: usize,
-    /// Bytes that came.
-    read: usize,
 }
 
 impl Batch {
@@ -32,8 +33,8 @@ impl Batch {
     pub fn clear(&mut self) {
         self.stretches.clear();
         self.offsets.clear();
+        self.came.clear();
         self.wanted = 0;
-        self.read = 0;
     }
 
     /// How many stretches there are.
@@ -80,39 +81,42 @@ impl Batch {
         self.stretches.iter().skip(first).any(holds)
     }
 
-    /// Adds stretch number `index` once more.
-    pub fn repeat(&mut self, index: usize) -> bool {
-        let Some(Stretch { base, len }) = self.stretches.get(index).copied() else { return false };
-        self.add(base as u64, len)
-    }
-
-    /// Reads them all, in their order. What cannot be read ends it there; [`Batch::at`] tells what came.
+    /// Reads those that were added since the last time, in their order. What cannot be read ends it there;
+    /// [`Batch::at`] tells what came.
+    ///
+    /// # Errors
+    /// When not even the first of them can be read.
     pub fn read(&mut self, memory: &impl Memory) -> Result<(), Fault> {
         if self.bytes.len() < self.wanted {
             self.bytes.resize(self.wanted.next_power_of_two(), 0);
         }
-        self.read = 0;
-        for chunk in self.stretches.chunks(MOST_STRETCHES) {
-            let wanted: usize = chunk.iter().map(|stretch| stretch.len).sum();
-            let into = &mut self.bytes[self.read..self.read + wanted];
-            let read = match memory.read(chunk, into) {
-                // The first of all says what is wrong with the process; a later one only with that place.
-                Err(fault) if self.read == 0 => return Err(fault),
-                Err(_) => 0,
-                Ok(read) => read.min(wanted),
+        let first = self.came.len();
+        let mut result = Ok(());
+        while self.came.len() < self.stretches.len() && result.is_ok() {
+            let from = self.came.len();
+            let to = self.stretches.len().min(from + MOST_STRETCHES);
+            let wanted: usize = self.stretches[from..to].iter().map(|stretch| stretch.len).sum();
+            let into = &mut self.bytes[self.offsets[from]..self.offsets[from] + wanted];
+            let mut left = match memory.read(&self.stretches[from..to], into) {
+                Ok(read) => read,
+                Err(fault) => {
+                    result = if from == first { Err(fault) } else { Ok(()) };
+                    0
+                }
             };
-            self.read += read;
-            if read < wanted {
-                break;
+            for stretch in &self.stretches[from..to] {
+                self.came.push(left >= stretch.len);
+                left = left.saturating_sub(stretch.len);
             }
         }
-        Ok(())
+        self.came.resize(self.stretches.len(), false);
+        result
     }
 
     /// The bytes of stretch number `index`; none where they did not come.
     pub fn stretch(&self, index: usize) -> Option<&[u8]> {
         let (offset, length) = (*self.offsets.get(index)?, self.stretches.get(index)?.len);
-        (offset + length <= self.read).then(|| &self.bytes[offset..offset + length])
+        self.came.get(index)?.then(|| &self.bytes[offset..offset + length])
     }
 
     /// The bytes at an address and the number of the stretch that holds them, looked for in the stretches `among`, from

@@ -5,7 +5,7 @@
 //! the heads of all code that was used are read again, in batches. From 3.14 on the interpreter counts code objects
 //! that it destroys, so that then only this number is read for as long as it stays the same.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use super::code::{Code, Identity, unit_of};
 use super::layout::{Interpreter, Layout};
@@ -48,7 +48,7 @@ pub struct Place {
 pub struct Codes {
     kept: Vec<Code>,
     bytes: usize,
-    at: HashMap<u64, Known>,
+    at: FxHashMap<u64, Known>,
     /// Addresses that were used since they were checked; some twice, or of code that was forgotten.
     used: Vec<u64>,
     /// The interpreter's generation of code objects when it was last looked at, or the number of looks where it has

@@ -57,16 +57,6 @@ impl Frame {
     pub fn is_plausible(&self) -> bool {
         self.executable != 0 && (self.executable | self.previous).is_multiple_of(8) && self.previous != self.address
     }
-
-    /// Whether both are the same function at the same instruction in the same place.
-    pub fn stands_as(&self, other: &Self) -> bool {
-        self.is_run_of(other) && self.instruction == other.instruction
-    }
-
-    /// Whether both are the same function, called from the same place.
-    pub fn is_run_of(&self, other: &Self) -> bool {
-        (self.address, self.executable, self.previous) == (other.address, other.executable, other.previous)
-    }
 }
 
 /// `N` bytes from an offset on.

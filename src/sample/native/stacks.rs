@@ -31,6 +31,13 @@ pub struct Resolved {
     pub unreadable: u32,
 }
 
+impl Trail {
+    /// The stack of the first `frames` frames from the root; none where none of them stands for a function.
+    pub fn stack(&self, frames: usize) -> Option<u32> {
+        self.steps.get(frames.checked_sub(1)?)?.1
+    }
+}
+
 impl Stacks {
     /// The stack of these frames, the leaf first.
     pub fn resolve(&mut self, memory: &impl Memory, layout: &Layout, frames: &[Frame], trail: &mut Trail) -> Resolved {

@@ -1,6 +1,6 @@
 //! The stacks seen: each frame and each stack once, by number, and which calls were read beyond doubt.
 
-use std::collections::HashSet;
+use rustc_hash::FxHashSet;
 
 use crate::sample::profile::{Interner, StackNode};
 
@@ -16,7 +16,7 @@ pub struct Tree {
     places: Interner<Place>,
     stacks: Interner<StackNode>,
     /// Calls from one function to another that were seen in a stack that is whole.
-    calls: HashSet<(u32, u32)>,
+    calls: FxHashSet<(u32, u32)>,
     /// Whether all calls of a stack are noted, by its number; as long as the highest number that was noted.
     confirmed: Vec<bool>,
 }

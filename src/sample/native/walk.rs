@@ -1,19 +1,20 @@
 //! One thread's frames, read while they change, and whether what was read can have stood there.
 //!
-//! The target runs on while its frames are copied, so a copy can mix two stacks. One batch therefore reads the frames
-//! from the leaf to the root and then once more. Frames come and go at the leaf only: one that is the same in both copies
+//! The target runs on while its frames are copied, so a copy can mix two stacks. Once it is known which frames there are,
+//! one call therefore copies them from the leaf to the root, and then once more. Frames come and go at the leaf only: one that is the same in both copies
 //! did not leave in between, so neither did any of its callers. A batch takes tens of microseconds; only a stack that
-//! changes twice within them, and the second time to what it was, deceives it. The second copy is what counts: by then
+//! changes twice within them, and the second time to what it was, deceives it. The last copy is what counts: by then
 //! all of it is near, and takes a fraction of the time of the first.
 //!
 //! A stack that did change is doubtful, not wrong: most often its leaf returned. It is not read again until it stands
 //! still, which would lose just those functions that are called often and shortly, and hand their time to others.
 //!
-//! Which frames to ask for is guessed from what was last seen: each frame's caller is remembered by its address. A
-//! guess that fails costs a further call and no truth.
+//! Which frames there are is guessed from what was last seen: each frame's caller is remembered by its address. Where
+//! the guess fails, they are looked for page by page.
 
-use std::collections::HashMap;
 use std::ops::Range;
+
+use rustc_hash::FxHashMap;
 
 use crate::os::clock::monotonic_us;
 use crate::os::memory::{Fault, Memory};
@@ -23,15 +24,14 @@ use crate::sample::native::layout::{FrameLayout, Indirection};
 
 /// Deeper stacks are cut: Python's own limit is 1,000 unless it was raised.
 pub const MOST_FRAMES: usize = 4_096;
-/// How often the frames to ask for are guessed anew because the guess was wrong.
-const MOST_GUESSES: u32 = 8;
-/// So many frames of a stack are asked for by the callers they had before, too.
-const MOST_FORMER: usize = 4;
+/// How often something is read that was not asked for; each such page can hold several frames.
+const MOST_READS: u32 = 512;
+/// So many stretches from the leaf on are copied again: the thread's stack of frames takes one or two, a coroutine one.
+const READ_AGAIN: usize = 12;
+/// So many callers of such a frame are read along with it.
+const FRAMES_AHEAD: usize = 48;
 /// Callers are remembered for so many frames.
 const MOST_LINKS: usize = 65_536;
-/// So many stretches of a batch are read a second time, from the leaf on: the thread's stack of frames takes one or two,
-/// each coroutine one.
-const READ_TWICE: usize = 32;
 /// So many `_PyCFrame`s are asked for: one for each run of the interpreter on the C stack, of which the uppermost few
 /// come and go.
 const MOST_CFRAMES: usize = 32;
@@ -39,8 +39,6 @@ const MOST_CFRAMES: usize = 32;
 const MOST_THREADS: usize = 4_096;
 /// A batch that took longer was interrupted in its midst (a whole one of 200 frames takes some 60 microseconds).
 const INTERRUPTED_US: u64 = 500;
-/// What is read below an unknown frame in its page, where its callers mostly are.
-const LOOK_BELOW: u64 = 2_048;
 
 /// Whether the frames can have stood there together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,11 +69,12 @@ pub struct Top {
 pub struct Walker {
     layout: FrameLayout,
     batch: Batch,
-    links: HashMap<u64, Link>,
+    links: FxHashMap<u64, Link>,
     /// The `_PyCFrame`s that were last seen of each thread, by the place of its pointer to them.
-    cframes: HashMap<u64, Vec<u64>>,
+    cframes: FxHashMap<u64, Vec<u64>>,
     frames: Vec<Frame>,
     before: Vec<Frame>,
+    proven: usize,
     interrupted_us: u64,
 }
 
@@ -83,28 +82,7 @@ pub struct Walker {
 #[derive(Debug, Clone, Copy)]
 struct Link {
     previous: u64,
-    /// The caller that it had before; zero where it had none.
-    formerly: u64,
     owner: Owner,
-}
-
-/// The stretches of a batch, in the order in which they are read.
-#[derive(Debug, Clone)]
-struct Plan {
-    /// The topmost frame before all others were read.
-    before: Range<usize>,
-    /// The frames, the leaf first.
-    frames: Range<usize>,
-    /// The topmost frame by now.
-    between: Range<usize>,
-    /// The frames again, or the uppermost of them.
-    again: Range<usize>,
-}
-
-/// Which stretches hold frames: what the newer ones lack is taken from the older ones.
-struct Copies {
-    newer: Range<usize>,
-    older: Range<usize>,
 }
 
 impl Walker {
@@ -113,10 +91,11 @@ impl Walker {
         Self {
             layout,
             batch: Batch::default(),
-            links: HashMap::new(),
-            cframes: HashMap::new(),
+            links: FxHashMap::default(),
+            cframes: FxHashMap::default(),
             frames: Vec::new(),
             before: Vec::new(),
+            proven: 0,
             interrupted_us: INTERRUPTED_US,
         }
     }
@@ -126,112 +105,117 @@ impl Walker {
         &self.frames
     }
 
+    /// How many of them, from the root on, stood there together for sure.
+    pub fn proven(&self) -> usize {
+        self.proven
+    }
+
     /// Reads the frames of a thread, which are expected to end in the frame `root`, where that is known.
     ///
     /// # Errors
     /// When nothing of the process can be read any more.
     pub fn walk(&mut self, memory: &impl Memory, top: Top, root: Option<u64>) -> Result<Proof, Fault> {
-        let head = match top.is {
-            Indirection::Direct => top.seen,
-            Indirection::ThroughCFrame(offset) => {
-                self.learn_cframe(top);
-                // It may be gone by now, and the guess with it.
-                memory.read_u64(top.seen.wrapping_add(offset as u64)).unwrap_or(0)
-            }
-        };
-        self.learn(memory, head)?;
-        let plan = self.ask(top, head);
+        self.batch.clear();
+        let guess = self.guess(memory, top);
+        let pointers = self.ask_head(top);
+        let first = self.batch.count();
+        self.ask_callers(guess, first);
+        self.batch.read(memory)?;
+        let Some(head) = self.head(memory, pointers, top) else { return Ok(Proof::Broken) };
+        self.follow(memory, head, &Copies { newer: first, older: first }, root);
+        self.remember(root);
+
+        let earlier = self.ask_again(top);
+        let later = self.ask_again(top);
         let begun_us = monotonic_us();
         self.batch.read(memory)?;
         let was_interrupted = monotonic_us() - begun_us > self.interrupted_us;
-        let first = Copies { newer: plan.frames.clone(), older: 0..0 };
-        let second = Copies { newer: plan.again.clone(), older: plan.frames.clone() };
-        let before = self.head(plan.before.clone(), top).map_or(End::Nowhere, |head| self.follow(head, &first, root));
+        let before = self.copy(memory, earlier.clone(), top, first, root);
         std::mem::swap(&mut self.frames, &mut self.before);
-        let now = self.head(plan.between.clone(), top).map_or(End::Nowhere, |head| self.follow(head, &second, root));
+        let now = self.copy(memory, later.clone(), top, first, root);
+        self.proven = 0;
         let proof = match (before, now) {
-            (End::Root, End::Root) if !was_interrupted && self.stood() => Proof::Whole,
+            (End::Root, End::Root) if !was_interrupted => {
+                self.proven =
+                    if self.hangs_together(first..earlier.start, later.start) { self.proven_frames() } else { 0 };
+                if self.proven == self.frames.len() { Proof::Whole } else { Proof::Changed }
+            }
             (_, End::Root | End::Mended) => Proof::Changed,
             (End::Root | End::Mended, End::Nowhere) => {
                 std::mem::swap(&mut self.frames, &mut self.before);
                 Proof::Changed
             }
-            (_, End::Missing(frame)) => self.chase(memory, frame, root)?,
-            (_, End::Nowhere) => Proof::Broken,
+            (End::Nowhere, End::Nowhere) => Proof::Broken,
         };
         self.remember(root);
         let ends_elsewhere = root.zip(self.frames.last()).is_some_and(|(root, last)| root != last.address);
         Ok(if ends_elsewhere && proof != Proof::Broken { Proof::Elsewhere } else { proof })
     }
 
-    /// Whether the frames stood there together: whether they were the same before, but for the leaf, which may have gone
-    /// on.
-    fn stood(&self) -> bool {
-        let is_same = |(index, (before, now)): (usize, (&Frame, &Frame))| {
-            if index == 0 { now.is_run_of(before) } else { now.stands_as(before) }
-        };
-        self.before.len() == self.frames.len() && self.before.iter().zip(&self.frames).enumerate().all(is_same)
+    /// Follows the frames through one of the copies; what it lacks is taken from those before, if they have it.
+    fn copy(&mut self, memory: &impl Memory, copy: Range<usize>, top: Top, older: usize, root: Option<u64>) -> End {
+        self.frames.clear();
+        let head = self.head(memory, copy.clone(), top);
+        head.map_or(End::Nowhere, |head| self.follow(memory, head, &Copies { newer: copy.start, older }, root))
+    }
+
+    /// The topmost frame, as far as it is known beforehand.
+    fn guess(&mut self, memory: &impl Memory, top: Top) -> u64 {
+        match top.is {
+            Indirection::Direct => top.seen,
+            Indirection::ThroughCFrame(offset) => {
+                self.learn_cframe(top.place, top.seen);
+                // It may be gone by now, and the guess with it.
+                memory.read_u64(top.seen.wrapping_add(offset as u64)).unwrap_or(0)
+            }
+        }
+    }
+
+    /// How many frames, from the root on, stood there together. Those that are the same in both copies did. So did the
+    /// one that the last of them had called: it was live when the later copy began, and its caller never moved.
+    fn proven_frames(&self) -> usize {
+        let pairs = self.before.iter().rev().zip(self.frames.iter().rev());
+        let stayed = pairs.take_while(|(before, now)| now == before).count();
+        self.frames.len().min(stayed + 1)
+    }
+
+    /// Whether the callers that were copied once only are those of the frames above them: the lowest frame that was copied
+    /// again must be what it was at first.
+    fn hangs_together(&self, first: Range<usize>, again: usize) -> bool {
+        let all = self.batch.count();
+        let was_copied_again = |frame: &Frame| self.frame_at(frame.address, again..all, again).is_some();
+        match self.frames.iter().position(|frame| !was_copied_again(frame)) {
+            None => true,
+            Some(0) => false,
+            Some(index) => {
+                let lowest = &self.frames[index - 1];
+                let at_first = self.frame_at(lowest.address, first.clone(), first.start);
+                at_first.is_some_and(|(at_first, _)| at_first == *lowest)
+            }
+        }
     }
 
     fn remember(&mut self, root: Option<u64>) {
-        let frames = std::mem::take(&mut self.frames);
-        for frame in frames.iter().filter(|frame| frame.previous != 0 || root.is_none_or(|root| root == frame.address))
+        if self.links.len() > MOST_LINKS {
+            self.links.clear();
+        }
+        for frame in
+            self.frames.iter().filter(|frame| frame.previous != 0 || root.is_none_or(|root| root == frame.address))
         {
-            self.link(frame);
+            self.links.insert(frame.address, Link { previous: frame.previous, owner: frame.owner });
         }
-        self.frames = frames;
     }
 
-    fn link(&mut self, frame: &Frame) {
-        let fresh = Link { previous: frame.previous, formerly: 0, owner: frame.owner };
-        let link = self.links.entry(frame.address).or_insert(fresh);
-        if link.previous != frame.previous {
-            *link = Link { formerly: link.previous, ..fresh };
-        }
-        link.owner = frame.owner;
-    }
-
-    /// Reads the callers that were not asked for, from this one on, each time as they are guessed by then.
-    fn chase(&mut self, memory: &impl Memory, frame: u64, root: Option<u64>) -> Result<Proof, Fault> {
-        let mut upper = std::mem::take(&mut self.frames);
-        let mut next = frame;
-        let mut proof = Proof::Broken;
-        for _ in 0..MOST_GUESSES {
-            self.learn(memory, next)?;
-            self.batch.clear();
-            self.ask_frames(next);
-            match self.batch.read(memory) {
-                Ok(()) => {}
-                Err(Fault::Unmapped) => break,
-                Err(fault) => return Err(fault),
-            }
-            let end = self.follow(next, &Copies { newer: 0..self.batch.count(), older: 0..0 }, root);
-            self.remember(root);
-            upper.append(&mut self.frames);
-            match end {
-                End::Missing(frame) if upper.len() < MOST_FRAMES => next = frame,
-                End::Root | End::Mended => {
-                    proof = Proof::Changed;
-                    break;
-                }
-                End::Missing(_) | End::Nowhere => break,
-            }
-        }
-        upper.truncate(MOST_FRAMES);
-        self.frames = upper;
-        Ok(proof)
-    }
-
-    fn learn_cframe(&mut self, top: Top) {
+    fn learn_cframe(&mut self, place: u64, cframe: u64) {
         if self.cframes.len() > MOST_THREADS {
             self.cframes.clear();
         }
-        let known = self.cframes.entry(top.place).or_default();
-        if let Err(position) = known.binary_search(&top.seen) {
+        let known = self.cframes.entry(place).or_default();
+        if let Err(position) = known.binary_search(&cframe) {
             if known.len() == MOST_CFRAMES {
                 known.clear();
             }
-            known.insert(position.min(known.len()), top.seen);
+            known.insert(position.min(known.len()), cframe);
         }
     }
 
@@ -248,91 +232,82 @@ impl Walker {
     }
 
     /// The topmost frame, by these stretches; none where they do not tell.
-    fn head(&self, stretches: Range<usize>, top: Top) -> Option<u64> {
+    fn head(&mut self, memory: &impl Memory, stretches: Range<usize>, top: Top) -> Option<u64> {
         let word = |bytes: &[u8]| array(bytes, 0).map(u64::from_ne_bytes);
         let pointer = self.batch.stretch(stretches.start).and_then(word)?;
         let Indirection::ThroughCFrame(offset) = top.is else { return Some(pointer) };
         let place = pointer.wrapping_add(offset as u64);
-        self.batch.at(place, 8, stretches.clone(), stretches.start + 1).and_then(|(bytes, _)| word(bytes))
+        let known = self.batch.at(place, 8, stretches.clone(), stretches.start + 1).map(|(bytes, _)| word(bytes));
+        known.unwrap_or_else(|| {
+            self.learn_cframe(top.place, pointer);
+            memory.read_u64(place).ok()
+        })
     }
 
-    /// Fills the batch.
-    fn ask(&mut self, top: Top, head: u64) -> Plan {
-        if self.links.len() > MOST_LINKS {
-            self.links.clear();
-        }
-        self.batch.clear();
-        let before = self.ask_head(top);
-        let first = self.batch.count();
-        self.ask_frames(head);
-        let frames = first..self.batch.count();
-        let between = self.ask_head(top);
-        for index in frames.clone().take(READ_TWICE) {
-            self.batch.repeat(index);
-        }
-        let again = between.end..self.batch.count();
-        Plan { before, frames, between, again }
-    }
-
-    /// Asks for a frame and its callers, as they are guessed; where a guess was another one lately, for that too.
-    fn ask_frames(&mut self, head: u64) {
-        let first = self.batch.count();
-        let mut formerly = [0; MOST_FORMER];
-        let mut count = 0;
-        self.ask_callers(head, first, |link| {
-            if link.formerly != 0 && count < MOST_FORMER {
-                formerly[count] = link.formerly;
-                count += 1;
-            }
-        });
-        for frame in formerly.into_iter().take_while(|&frame| frame != 0) {
-            if self.batch.count() - first > MOST_FRAMES {
-                break;
-            }
-            self.ask_callers(frame, first, |_| {});
-        }
-    }
-
-    fn ask_callers(&mut self, head: u64, first: usize, mut meet: impl FnMut(&Link)) {
+    /// Asks for a frame and its callers, as they were when last seen.
+    fn ask_callers(&mut self, head: u64, first: usize) {
         let mut next = head;
         for _ in 0..MOST_FRAMES {
             if next == 0 {
                 break;
             }
             let link = self.links.get(&next).copied();
-            let (from, to) = self.extent(next, link);
+            let (from, to) = self.extent(next, link.map(|link| link.owner));
             if !self.batch.holds(from, to, first) && !self.batch.join(from, (to - from) as usize, first) {
                 break;
             }
             let Some(link) = link else { break };
-            meet(&link);
             next = link.previous;
         }
     }
 
+    /// Asks for the topmost frame and for the frames that were just read, once more.
+    fn ask_again(&mut self, top: Top) -> Range<usize> {
+        let begin = self.batch.count();
+        self.ask_head(top);
+        let first = self.batch.count();
+        for index in 0..self.frames.len() {
+            let frame = self.frames[index];
+            let (from, to) = self.extent(frame.address, Some(frame.owner));
+            if self.batch.holds(from, to, first) {
+                continue;
+            }
+            if self.batch.count() - first == READ_AGAIN || !self.batch.join(from, (to - from) as usize, first) {
+                break;
+            }
+        }
+        begin..self.batch.count()
+    }
+
     /// What to read for a frame: the whole page where it stands on the thread's stack of frames, together with its
     /// callers and whatever stands above it by then; just the frame where it does not.
-    fn extent(&self, address: u64, link: Option<Link>) -> (u64, u64) {
+    fn extent(&self, address: u64, owner: Option<Owner>) -> (u64, u64) {
         let end = address.saturating_add(self.layout.size as u64);
-        match link {
-            Some(Link { owner: Owner::Thread, .. }) if self.layout.owner.is_some() => {
+        match owner {
+            Some(Owner::Thread) if self.layout.owner.is_some() => {
                 (address & !(PAGE - 1), end.saturating_add(PAGE - 1) & !(PAGE - 1))
             }
             _ => (address, end),
         }
     }
 
-    /// Follows the frames from `head` through these copies, into `frames`.
-    fn follow(&mut self, head: u64, copies: &Copies, root: Option<u64>) -> End {
+    /// Follows the frames from `head` through these copies, into `frames`, and reads what they lack.
+    fn follow(&mut self, memory: &impl Memory, head: u64, copies: &Copies, root: Option<u64>) -> End {
         self.frames.clear();
-        let (mut next, mut hint, mut is_mended) = (head, copies.newer.start, false);
+        let (mut next, mut hint, mut is_mended, mut reads) = (head, copies.newer, false, 0);
         while next != 0 {
             if self.frames.len() == MOST_FRAMES {
                 return End::Nowhere;
             }
-            let newer = self.frame_at(next, copies.newer.clone(), hint);
-            let Some((mut frame, index)) = newer.or_else(|| self.frame_at(next, copies.older.clone(), hint)) else {
-                return End::Missing(next);
+            let all = self.batch.count();
+            let found = self.frame_at(next, copies.newer..all, hint);
+            let Some((mut frame, index)) = found.or_else(|| self.frame_at(next, copies.older..copies.newer, hint))
+            else {
+                reads += 1;
+                if reads > MOST_READS || !self.read_more(memory, next) {
+                    return End::Nowhere;
+                }
+                continue;
             };
             if !frame.is_plausible() {
                 return End::Nowhere;
@@ -351,42 +326,38 @@ impl Walker {
         if is_mended { End::Mended } else { End::Root }
     }
 
+    /// Reads a frame that was not asked for, with the whole page that it is in: its callers are often near, and a page
+    /// costs no more than a frame. Its callers as they were when last seen come along. False when it cannot be read.
+    fn read_more(&mut self, memory: &impl Memory, frame: u64) -> bool {
+        let first = self.batch.count();
+        let Some(end) = frame.checked_add(self.layout.size as u64 + PAGE - 1) else { return false };
+        let from = frame & !(PAGE - 1);
+        if !self.batch.add(from, ((end & !(PAGE - 1)) - from) as usize) {
+            return false;
+        }
+        let mut next = self.links.get(&frame).map_or(0, |link| link.previous);
+        for _ in 0..FRAMES_AHEAD {
+            let Some(link) = self.links.get(&next).copied() else { break };
+            let (from, to) = self.extent(next, Some(link.owner));
+            if !self.batch.holds(from, to, first) {
+                self.batch.add(from, (to - from) as usize);
+            }
+            next = link.previous;
+        }
+        let _ = self.batch.read(memory);
+        self.batch.stretch(first).is_some()
+    }
+
     fn frame_at(&self, address: u64, among: Range<usize>, hint: usize) -> Option<(Frame, usize)> {
         let (bytes, index) = self.batch.at(address, self.layout.size, among, hint)?;
         Some((Frame::parse(&self.layout, address, bytes)?, index))
     }
+}
 
-    /// Reads a frame that is not known and its callers up to one that is, and remembers them.
-    fn learn(&mut self, memory: &impl Memory, frame: u64) -> Result<(), Fault> {
-        let mut next = frame;
-        for _ in 0..MOST_FRAMES {
-            if next == 0 || self.links.contains_key(&next) {
-                break;
-            }
-            let from = next.saturating_sub(LOOK_BELOW).max(next & !(PAGE - 1));
-            let Some(end) = next.checked_add(self.layout.size as u64) else { break };
-            self.batch.clear();
-            self.batch.add(from, (end - from) as usize);
-            match self.batch.read(memory) {
-                Ok(()) => {}
-                // A frame that is gone by now; whether the process is gone too shows at the next attempt.
-                Err(Fault::Unmapped) => break,
-                Err(fault) => return Err(fault),
-            }
-            let unknown = next;
-            while let Some((read, _)) = self.frame_at(next, 0..1, 0).filter(|_| !self.links.contains_key(&next)) {
-                if !read.is_plausible() {
-                    return Ok(());
-                }
-                self.link(&read);
-                next = read.previous;
-            }
-            if next == unknown {
-                break;
-            }
-        }
-        Ok(())
-    }
+/// Which stretches hold frames, by the number of the first: what the newer ones lack is taken from the older ones.
+struct Copies {
+    newer: usize,
+    older: usize,
 }
 
 /// Where following frames ended.
@@ -395,8 +366,6 @@ enum End {
     Root,
     /// At the root, by way of a coroutine whose caller is known from before.
     Mended,
-    /// At a frame that was not asked for.
-    Missing(u64),
     /// Nowhere: in a circle, or in what is no frame.
     Nowhere,
 }

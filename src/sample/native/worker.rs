@@ -32,6 +32,8 @@ const QUIET_US: u64 = 300_000;
 /// A thread that waits for the GIL wakes every five milliseconds (`interval` in `struct _gil_runtime_state`), finds it
 /// taken, asks for it and sleeps on; it uses less than this for each time.
 const LOOK_FOR_GIL_NS: u64 = 50_000;
+/// The stack of a thread that sleeps on is read only so often.
+const LOOK_AT_SLEEPERS_US: u64 = 500_000;
 /// How often a stack that changed while it was read, and has calls that were never seen otherwise, is read again.
 const MOST_RETRIES: u32 = 2;
 /// So often a thread's stacks must end in another frame, and never in the root that they had, before that is their root.
@@ -90,7 +92,9 @@ struct Watched {
     name: Option<String>,
     ends: Ends,
     trail: Trail,
-    last_stack: Option<u32>,
+    /// Where it was when it was last found asleep, and when that was.
+    sleeps_in: Option<u32>,
+    slept_us: u64,
     samples: Vec<NativeSample>,
     /// Samples whose stacks changed while they were read: whether they can have stood there is told by the others.
     doubtful: Vec<usize>,
@@ -114,6 +118,13 @@ struct Seen {
     gil_is_taken: bool,
     is_collecting: bool,
     asks_for_gil: Option<bool>,
+}
+
+/// What was seen before the frames are read.
+#[derive(Debug, Default, Clone, Copy)]
+struct Glimpsed {
+    seen: Seen,
+    top: Option<Top>,
 }
 
 /// What a stack is worth.
@@ -311,19 +322,29 @@ impl NativeWorker {
 
     /// Notes where a thread that ran is now, and what it does.
     fn sample(&mut self, thread: &mut Watched, since: &Since) {
-        let seen = self.read_stack(thread).unwrap_or_else(|_| {
+        // A thread asleep has no stack that costs anything: where it sleeps is looked at now and then.
+        let is_on = thread.activity.is_running().unwrap_or(false);
+        let looks_at_stack =
+            is_on || thread.sleeps_in.is_none() || since.at_us >= thread.slept_us + LOOK_AT_SLEEPERS_US;
+        let seen =
+            if looks_at_stack { self.read_stack(thread) } else { self.glimpse(thread).map(|glimpsed| glimpsed.seen) };
+        let mut seen = seen.unwrap_or_else(|_| {
             self.counts.failed += 1;
             Seen::default()
         });
-        let is_on = seen.holds_gil || thread.activity.is_running().unwrap_or(false);
+        if is_on {
+            thread.slept_us = 0;
+        } else if looks_at_stack {
+            (thread.sleeps_in, thread.slept_us) = (seen.stack, since.at_us);
+        } else {
+            (seen.stack, seen.worth) = (thread.sleeps_in, Worth::Whole);
+        }
         thread.was_on = is_on;
-        let waits = seen.gil_is_taken && !is_on && seen.stack.is_some();
-        let in_vain = seen.asks_for_gil.unwrap_or_else(|| since.is_in_vain() && seen.stack == thread.last_stack);
-        thread.last_stack = seen.stack;
+        let waits = seen.gil_is_taken && !is_on && seen.asks_for_gil.unwrap_or_else(|| since.is_in_vain());
         let state = [
             (State::ON_CPU, is_on),
             (State::GIL_HELD, seen.holds_gil),
-            (State::GIL_WAITED, waits && in_vain),
+            (State::GIL_WAITED, waits && seen.stack.is_some()),
             (State::IN_GC, seen.holds_gil && seen.is_collecting),
             (State::TORN, seen.stack.is_some() && seen.worth == Worth::Torn),
         ];
@@ -336,23 +357,29 @@ impl NativeWorker {
         thread.samples.push(NativeSample { at_us, span_us, cpu_ns, run_delay_ns, stack: seen.stack, state });
     }
 
-    /// Reads the stack of a thread; of one that Python does not know there is nothing to be seen.
-    fn read_stack(&mut self, thread: &mut Watched) -> Result<Seen, Fault> {
-        let Some(python) = thread.python else { return Ok(Seen::default()) };
+    /// Looks at a thread, but not at its frames.
+    fn glimpse(&mut self, thread: &mut Watched) -> Result<Glimpsed, Fault> {
+        let Some(python) = thread.python else { return Ok(Glimpsed::default()) };
         let Some(glimpse) = self.glimpser.look(&self.memory, &self.interpreter, &python)? else {
             // It ended, or its record was given to another: the next look at the list tells.
             thread.python = None;
-            return Ok(Seen::default());
+            return Ok(Glimpsed::default());
         };
         let holds_gil = glimpse.gil_holder == python.address;
-        let mut seen = Seen {
+        let seen = Seen {
             holds_gil,
             gil_is_taken: glimpse.gil_holder != 0 && !holds_gil,
             is_collecting: glimpse.is_collecting,
             asks_for_gil: glimpse.asks_for_gil,
             ..Seen::default()
         };
-        let Some(top) = glimpse.top else { return Ok(seen) };
+        Ok(Glimpsed { seen, top: glimpse.top })
+    }
+
+    /// Reads the stack of a thread; of one that Python does not know there is nothing to be seen.
+    fn read_stack(&mut self, thread: &mut Watched) -> Result<Seen, Fault> {
+        let Glimpsed { mut seen, top } = self.glimpse(thread)?;
+        let Some(top) = top else { return Ok(seen) };
         (seen.stack, seen.worth) = self.walk(thread, top)?;
         for _ in 0..MOST_RETRIES {
             let is_known = |stack: Option<u32>| stack.is_some_and(|stack| self.stacks.tree.is_confirmed(stack));
@@ -377,7 +404,9 @@ impl NativeWorker {
         let frames = self.walker.frames();
         let resolved = self.stacks.resolve(&self.memory, &self.interpreter.layout, frames, &mut thread.trail);
         let worth = if resolved.unreadable > 0 { Worth::Torn } else { thread.ends.judge(proof, frames.last()) };
-        if let (Worth::Whole, Some(stack)) = (worth, resolved.stack) {
+        if worth != Worth::Torn
+            && let Some(stack) = thread.trail.stack(self.walker.proven())
+        {
             self.stacks.tree.confirm(stack);
         }
         Ok((resolved.stack, worth))
@@ -438,7 +467,8 @@ impl NativeWorker {
             name: None,
             ends: Ends::default(),
             trail: Trail::default(),
-            last_stack: None,
+            sleeps_in: None,
+            slept_us: 0,
             samples: Vec::new(),
             doubtful: Vec::new(),
         })
