@@ -41,7 +41,7 @@ impl Python {
         (version.minor >= 10).then_some(Self { version, command })
     }
 
-    /// Starts a program of `tests/lab/native` with arguments.
+    /// Starts a program of `tests/lab/code` with arguments.
     pub fn start(&self, program: &str, arguments: &[&str]) -> Telling {
         let source = fs::read_to_string(lab_file(program)).expect("a program of the lab");
         let mut child = Command::new(&self.command[0])
@@ -57,9 +57,9 @@ impl Python {
     }
 }
 
-/// A file of `tests/lab/native`.
+/// A file of `tests/lab/code`.
 pub fn lab_file(name: &str) -> PathBuf {
-    repository().join("tests/lab/native").join(name)
+    repository().join("tests/lab/code").join(name)
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {

@@ -86,6 +86,13 @@ impl Code {
         self.lines.line(unit)
     }
 
+    /// Whether it was made at run time, as by `exec`, and may be gone as soon as it has run: such code has no file but a
+    /// word in brackets. What is frozen into the interpreter has that too, and stays.
+    pub(super) fn is_passing(&self) -> bool {
+        let file = self.file.expose();
+        file.starts_with('<') && !file.starts_with("<frozen ")
+    }
+
     /// What tells this code object from another one at the same address.
     pub(super) fn identity(&self) -> Identity {
         self.identity

@@ -68,7 +68,9 @@ struct Known {
 impl Codes {
     /// Where a frame is by its claim. Reads only where the code was not met before, or where claim and code do not fit.
     pub fn get(&mut self, memory: &impl Memory, layout: &Layout, claim: Claim) -> Result<Place, Unreadable> {
-        if let Some(place) = self.known(layout, claim) {
+        if let Some(place) = self.known(layout, claim)
+            && (!self.code(place.code).is_passing() || self.is_still(memory, layout, claim.code, place.code))
+        {
             return Ok(place);
         }
         if let Some(known) = self.at.get(&claim.code) {
@@ -140,6 +142,10 @@ impl Codes {
             }
         }
         Ok(stale)
+    }
+
+    fn is_still(&self, memory: &impl Memory, layout: &Layout, address: u64, id: CodeId) -> bool {
+        Identity::read(memory, layout, address) == Ok(self.code(id).identity())
     }
 
     fn known(&mut self, layout: &Layout, claim: Claim) -> Option<Place> {

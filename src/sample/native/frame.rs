@@ -57,6 +57,11 @@ impl Frame {
     pub fn is_plausible(&self) -> bool {
         self.executable != 0 && (self.executable | self.previous).is_multiple_of(8) && self.previous != self.address
     }
+
+    /// Whether both are the same function, called from the same frame, wherever it is by now.
+    pub fn is_run_of(&self, other: &Self) -> bool {
+        (self.address, self.executable, self.previous) == (other.address, other.executable, other.previous)
+    }
 }
 
 /// `N` bytes from an offset on.

@@ -45,12 +45,10 @@ impl Stacks {
         trail.steps.truncate(same);
         let mut stack = trail.steps.last().and_then(|step| step.1);
         let mut unreadable = 0;
-        for (index, frame) in frames.iter().enumerate().rev().skip(same) {
+        for frame in frames.iter().rev().skip(same) {
             match self.spot(memory, layout, frame) {
                 Ok(Spot::At(place)) => stack = self.tree.stack(stack, place),
-                // A frame that is just being made is no call yet; further down it has long been one.
-                Ok(Spot::Begins(place)) if index > 0 => stack = self.tree.stack(stack, place),
-                Ok(Spot::Begins(_) | Spot::Shim) => {}
+                Ok(Spot::None) => {}
                 Err(_) => unreadable += 1,
             }
             trail.steps.push((*frame, stack));
@@ -63,14 +61,14 @@ impl Stacks {
 
     fn spot(&mut self, memory: &impl Memory, layout: &Layout, frame: &Frame) -> Result<Spot, Unreadable> {
         if frame.owner == Owner::Shim {
-            return Ok(Spot::Shim);
+            return Ok(Spot::None);
         }
         let claim = Claim { code: frame.executable, instruction: frame.instruction };
         let at = self.codes.get(memory, layout, claim)?;
         let code = self.codes.code(at.code);
         let place = (at.code.0, code.line(at.unit));
         let has_begun = frame.owner == Owner::Generator || at.unit >= code.first_traceable;
-        Ok(if has_begun { Spot::At(place) } else { Spot::Begins(place) })
+        Ok(if has_begun { Spot::At(place) } else { Spot::None })
     }
 }
 
@@ -78,8 +76,7 @@ impl Stacks {
 enum Spot {
     /// A function at a line.
     At(Place),
-    /// A function that is being entered.
-    Begins(Place),
-    /// No function.
-    Shim,
+    /// No function: a piece of C stack, a frame that is still being made, or one of the interpreter's own, as that which
+    /// since 3.13 calls an `__init__`.
+    None,
 }

@@ -105,7 +105,7 @@ impl Walker {
         &self.frames
     }
 
-    /// How many of them, from the root on, stood there together for sure.
+    /// How many of them, from the root on, were the same whenever they were read.
     pub fn proven(&self) -> usize {
         self.proven
     }
@@ -136,8 +136,9 @@ impl Walker {
         self.proven = 0;
         let proof = match (before, now) {
             (End::Root, End::Root) if !was_interrupted => {
-                self.proven =
-                    if self.hangs_together(first..earlier.start, later.start) { self.proven_frames() } else { 0 };
+                if self.hangs_together(first..earlier.start, later.start) {
+                    self.proven = self.frames_that_stayed();
+                }
                 if self.proven == self.frames.len() { Proof::Whole } else { Proof::Changed }
             }
             (_, End::Root | End::Mended) => Proof::Changed,
@@ -171,12 +172,11 @@ impl Walker {
         }
     }
 
-    /// How many frames, from the root on, stood there together. Those that are the same in both copies did. So did the
-    /// one that the last of them had called: it was live when the later copy began, and its caller never moved.
-    fn proven_frames(&self) -> usize {
-        let pairs = self.before.iter().rev().zip(self.frames.iter().rev());
-        let stayed = pairs.take_while(|(before, now)| now == before).count();
-        self.frames.len().min(stayed + 1)
+    /// How many frames, from the root on, are the same in both copies; the next one too, if it is the same function.
+    fn frames_that_stayed(&self) -> usize {
+        let pairs = || self.before.iter().rev().zip(self.frames.iter().rev());
+        let stayed = pairs().take_while(|(before, now)| now == before).count();
+        stayed + usize::from(pairs().nth(stayed).is_some_and(|(before, now)| now.is_run_of(before)))
     }
 
     /// Whether the callers that were copied once only are those of the frames above them: the lowest frame that was copied
