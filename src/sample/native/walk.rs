@@ -136,10 +136,10 @@ impl Walker {
         self.proven = 0;
         let proof = match (before, now) {
             (End::Root, End::Root) if !was_interrupted => {
-                if self.hangs_together(first..earlier.start, later.start) {
-                    self.proven = self.frames_that_stayed();
-                }
-                if self.proven == self.frames.len() { Proof::Whole } else { Proof::Changed }
+                let hangs_together = self.hangs_together(first..earlier.start, later.start);
+                self.proven = if hangs_together { self.frames_that_stayed() } else { 0 };
+                // One more was live when the later copy began, and its caller never moved.
+                if hangs_together && self.proven + 1 >= self.frames.len() { Proof::Whole } else { Proof::Changed }
             }
             (_, End::Root | End::Mended) => Proof::Changed,
             (End::Root | End::Mended, End::Nowhere) => {
