@@ -92,7 +92,16 @@ impl Telling {
     }
 
     pub fn memory(&self) -> ProcessMemory {
-        ProcessMemory::of(self.child.id().cast_signed())
+        ProcessMemory::of(self.pid())
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.child.id().cast_signed()
+    }
+
+    /// Ends it, whatever it does.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("our own child");
     }
 }
 
