@@ -68,7 +68,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     entries
 }
 
-/// A program that tells of itself, line by line, until its input ends.
+/// A program that tells of itself, line by line. It ends with this, whatever it does.
 pub struct Telling {
     child: Child,
     input: Option<ChildStdin>,
@@ -98,16 +98,11 @@ impl Telling {
     pub fn pid(&self) -> i32 {
         self.child.id().cast_signed()
     }
-
-    /// Ends it, whatever it does.
-    pub fn kill(&mut self) {
-        self.child.kill().expect("our own child");
-    }
 }
 
 impl Drop for Telling {
     fn drop(&mut self) {
-        drop(self.input.take());
+        let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
