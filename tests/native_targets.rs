@@ -5,7 +5,7 @@ mod support;
 
 use std::{
     env,
-    fs::OpenOptions,
+    fs::{File, OpenOptions},
     os::unix::fs::FileExt,
     sync::mpsc,
     thread,
@@ -39,7 +39,7 @@ use support::{
 const WATCHDOG: Duration = Duration::from_mins(1);
 /// At 1,000 Hz.
 const BETWEEN_TICKS: Duration = Duration::from_millis(1);
-const TICKS: u32 = 40;
+const TICKS: u32 = 15;
 /// The tests and all that they read fit into it many times over, what a damaged length asks for does not fit at all.
 const MOST_MEMORY: u64 = 512 << 20;
 /// Names and files that are kept are cut at four kilobytes.
@@ -212,23 +212,45 @@ fn spinning(python: &Python) -> Telling {
     program
 }
 
-fn damage(program: &Telling, damage: Damage) {
-    let process = Procfs::default().process(program.pid());
-    let memory = program.memory();
-    let interpreter = attach(&process, &memory).expect("a healthy process");
-    let target = OpenOptions::new().write(true).open(process.dir().join("mem")).expect("our own child");
-    for (address, word) in damage(&Found::new(&memory, &interpreter)) {
-        target.write_all_at(&word.to_ne_bytes(), address).expect("what was just read");
+/// Damage that was done to a process.
+struct Damaged {
+    memory: File,
+    before: Vec<(u64, u64)>,
+}
+
+impl Damaged {
+    fn new(program: &Telling, harm: Damage) -> Self {
+        let process = Procfs::default().process(program.pid());
+        let memory = program.memory();
+        let interpreter = attach(&process, &memory).expect("a healthy process");
+        let target = OpenOptions::new().write(true).open(process.dir().join("mem")).expect("our own child");
+        let mut damaged = Self { memory: target, before: Vec::new() };
+        for (address, word) in harm(&Found::new(&memory, &interpreter)) {
+            damaged.before.push((address, memory.read_u64(address).expect("a healthy process")));
+            damaged.write(address, word);
+        }
+        damaged
+    }
+
+    fn write(&self, address: u64, word: u64) {
+        self.memory.write_all_at(&word.to_ne_bytes(), address).expect("what was just read");
+    }
+
+    /// It never looked.
+    fn mend(self) {
+        for &(address, word) in self.before.iter().rev() {
+            self.write(address, word);
+        }
     }
 }
 
 #[test]
 fn a_damaged_process_is_refused_with_the_reason_or_read_as_far_as_it_goes() {
     for python in every_python() {
+        let program = spinning(&python);
         for Kind(name, refusal, harm) in KINDS {
             let what = format!("{name}, CPython {}", python.version);
-            let program = spinning(&python);
-            damage(&program, harm);
+            let damaged = Damaged::new(&program, harm);
             let id = id(program.pid());
             let result = within_bounds(&what, move || -> Result<NativeSlice, Refusal> {
                 let mut worker = NativeWorker::attach(&Procfs::default(), id, 0)?;
@@ -243,6 +265,7 @@ fn a_damaged_process_is_refused_with_the_reason_or_read_as_far_as_it_goes() {
                 (Err(why), Some(expected)) => assert!(why.to_string().contains(expected), "{what}: {why}"),
                 (result, _) => panic!("{what}: {result:?}"),
             }
+            damaged.mend();
         }
     }
 }
@@ -250,12 +273,12 @@ fn a_damaged_process_is_refused_with_the_reason_or_read_as_far_as_it_goes() {
 #[test]
 fn a_process_damaged_while_it_is_read_gives_no_stack_that_passes_for_whole() {
     for python in every_python() {
+        let program = spinning(&python);
         for Kind(name, refusal, harm) in KINDS {
             let what = format!("{name}, CPython {}", python.version);
-            let program = spinning(&python);
             let mut worker = NativeWorker::attach(&Procfs::default(), id(program.pid()), 0).expect("it is healthy");
             worker.self_check().expect("it is healthy");
-            damage(&program, harm);
+            let damaged = Damaged::new(&program, harm);
             let (slice, is_gone) = within_bounds(&what, move || read(worker, TICKS));
             assert_bounded(&slice, &what);
             assert!(!is_gone, "{what}");
@@ -263,6 +286,7 @@ fn a_process_damaged_while_it_is_read_gives_no_stack_that_passes_for_whole() {
                 let mut samples = slice.threads.iter().flat_map(|thread| &thread.samples);
                 assert!(samples.all(|s| s.stack.is_none() || s.state.has(State::TORN)), "{what}: {slice:?}");
             }
+            damaged.mend();
         }
     }
 }
@@ -272,7 +296,7 @@ fn a_capture_of_a_damaged_process_says_why_it_cannot_be_or_falls_back_to_py_spy(
     let Some(python) = every_python().pop() else { return };
     let [.., Kind(_, _, harm)] = &KINDS[..2] else { return };
     let program = spinning(&python);
-    damage(&program, *harm);
+    let _damaged = Damaged::new(&program, *harm);
     let capture =
         |engine: &str| Capture::new().args(["--engine", engine, "--only", "--duration", "1s"]).pid(program.pid());
     capture("native").run().assert_status(5).assert_stderr_has(UNREADABLE).assert_left_nothing();
@@ -282,7 +306,7 @@ fn a_capture_of_a_damaged_process_says_why_it_cannot_be_or_falls_back_to_py_spy(
 }
 
 /// Each way is gone so often on each interpreter, unless `CAPTURE_ROUNDS` says otherwise.
-const ROUNDS: u32 = 2;
+const ROUNDS: u32 = 1;
 /// Ways of `restless.py`.
 const WAYS: [&str; 5] = ["exits", "is killed", "executes", "forks", "threads"];
 /// Many times what such a program lives.
