@@ -114,10 +114,7 @@ impl Subject {
             read_all(&self.image, &self.interpreter, pid)
         }));
         let Version { minor, .. } = self.interpreter.layout.version;
-        match result {
-            Ok(stacks) => self.stacks += stacks,
-            Err(_) => panic!("CAPTURE_FUZZ_SEED={seed}, CPython 3.{minor}: as told above"),
-        }
+        self.stacks += result.unwrap_or_else(|_| panic!("CAPTURE_FUZZ_SEED={seed}, CPython 3.{minor}: as told above"));
         for (address, word) in undo.into_iter().rev() {
             self.image.write(address, word);
         }
