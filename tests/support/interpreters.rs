@@ -68,7 +68,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     entries
 }
 
-/// A program that tells of itself, line by line, until its input ends.
+/// A program that tells of itself, line by line. It ends with this, whatever it does.
 pub struct Telling {
     child: Child,
     input: Option<ChildStdin>,
@@ -92,13 +92,17 @@ impl Telling {
     }
 
     pub fn memory(&self) -> ProcessMemory {
-        ProcessMemory::of(self.child.id().cast_signed())
+        ProcessMemory::of(self.pid())
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.child.id().cast_signed()
     }
 }
 
 impl Drop for Telling {
     fn drop(&mut self) {
-        drop(self.input.take());
+        let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }

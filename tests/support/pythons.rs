@@ -47,10 +47,14 @@ pub fn pythons() -> Vec<Python> {
     serde_json::from_slice(&json).expect("what lab-setup wrote")
 }
 
-/// The names of all programs.
+/// The names of all programs that declare their stacks.
 pub fn programs() -> BTreeSet<String> {
-    let names = super::names_in(&folder()).into_iter();
-    names.filter(|name| name != TRUTH).filter_map(|name| Some(name.strip_suffix(".py")?.to_owned())).collect()
+    let names = super::names_in(&folder()).into_iter().filter(|name| name != TRUTH);
+    let declares = |name: &String| {
+        let source = fs::read_to_string(folder().join(name)).expect("a program of the lab");
+        source.lines().any(|line| line == "import truth")
+    };
+    names.filter(declares).filter_map(|name| Some(name.strip_suffix(".py")?.to_owned())).collect()
 }
 
 fn folder() -> PathBuf {

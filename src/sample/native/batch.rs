@@ -60,7 +60,7 @@ impl Batch {
             && let Some(last) = self.stretches.last_mut()
         {
             let (from, to) = (last.base as u64, (last.base + last.len) as u64);
-            if address <= to + CLOSE && end + CLOSE >= from {
+            if address <= to.saturating_add(CLOSE) && end.saturating_add(CLOSE) >= from {
                 let (joined_from, joined_to) = (from.min(address), to.max(end));
                 let grown = (joined_to - joined_from) as usize - last.len;
                 if self.wanted + grown > MOST_BYTES {

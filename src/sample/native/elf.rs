@@ -155,7 +155,7 @@ impl<'a, M: Memory> Image<'a, M> {
         let wanted = gnu_hash(name);
         let bucket = wanted.checked_rem(buckets).ok_or(Fault::Unmapped)?;
         let begin = self.number(first_bucket.wrapping_add(4 * u64::from(bucket)))?;
-        for index in (begin..).take(MOST_IN_BUCKET) {
+        for index in (begin..=u32::MAX).take(MOST_IN_BUCKET) {
             let hash =
                 self.number(hashes.wrapping_add(4 * u64::from(index.checked_sub(first).ok_or(Fault::Unmapped)?)))?;
             if hash | 1 == wanted | 1

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::mem::take;
 
+use procfs::process::ProcState;
+
 use crate::os::memory::{Fault, ProcessMemory};
 use crate::os::proc::{Process, ProcessId, Procfs};
 use crate::os::threads::{Reading, ThreadActivity, ThreadClock, tick_ns};
@@ -226,12 +228,20 @@ impl NativeWorker {
     /// Looks for threads that began or ended since the last look, and at code objects that may have changed.
     pub fn look_for_threads(&mut self, now_us: u64) {
         let begun_us = thread_cpu_us();
-        if self.procfs.same(self.id).is_none() || self.list_threads(now_us, Newcomer::CountsSinceLastLook).is_err() {
+        let is_there = self.procfs.same(self.id).is_some() && !self.is_left_over();
+        if !is_there || self.list_threads(now_us, Newcomer::CountsSinceLastLook).is_err() {
             self.gone = true;
         }
         // What cannot be looked at again now is looked at the next time.
         let _ = self.stacks.codes.recheck(&self.memory, &self.interpreter);
         self.cost_us += thread_cpu_us() - begun_us;
+    }
+
+    /// Whether it has ended and only its parent has not asked for that yet, as a first process of a container that
+    /// is no init never does. A leader that has ended before its other threads looks the same, but for them.
+    fn is_left_over(&self) -> bool {
+        let state = self.process.stat().and_then(|stat| stat.state().map_err(io::Error::other));
+        matches!(state, Ok(ProcState::Zombie)) && self.process.threads().is_ok_and(|threads| threads.len() <= 1)
     }
 
     /// True once the worker has ended.
