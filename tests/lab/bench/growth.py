@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.measure import Limit, capture, check, cores_used, say, show_table
+from bench.measure import Limit, capture, check, cores_used, cpu_seconds, say, show_table
 from bench.programs import Python, depth, python
 
 FRAMES = (10, 20, 40, 80, 120, 200)
@@ -22,10 +22,12 @@ TAIL_SECONDS = 0.5
 
 @dataclass
 class Cost:
-    """Of one capture: microseconds a sample, the share of a core that it took in all, samples a second of each worker."""
+    """Of one capture."""
 
     sample_us: float
+    # Of all workers.
     cores: float
+    # Samples a second of each worker.
     hertz: float
 
 
@@ -44,7 +46,7 @@ class Bench:
             with capture(arguments, seconds) as capturing:
                 capturing.wait_until_sampling()
                 time.sleep(SETTLE_SECONDS)
-                cores = cores_used([capturing.process.pid], self.options.duration)
+                cores = cores_used(lambda: cpu_seconds(capturing.process.pid), self.options.duration)
                 samples = capturing.manifest()["quality"]["samples"] / seconds
         return Cost(1e6 * cores / samples, cores, samples / workers)
 
@@ -63,7 +65,8 @@ def main(options: argparse.Namespace) -> bool:
         fast = bench.cost(FAST_WORKERS, FAST_FRAMES, FAST_RATE)
     title = f"scripts/bench growth: CPython {interpreter.version}, {RATE} Hz, "
     head = ["workers", *(f"{frames} frames" for frames in FRAMES)]
-    show_table(title + "µs a sample", head, [[str(n), *(f"{cost.sample_us:.0f}" for cost in row)] for n, row in costs.items()])
+    cells = [[str(n), *(f"{cost.sample_us:.0f}" for cost in row)] for n, row in costs.items()]
+    show_table(title + "µs a sample", head, cells)
     cells = [[str(n), *(f"{100 * cost.cores / n:.2f}" for cost in row)] for n, row in costs.items()]
     show_table(title + "% of a core per worker", head, cells)
     show_table(

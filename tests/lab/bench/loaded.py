@@ -1,4 +1,4 @@
-"""What a capture costs, side by side on the same loaded LiteLLM: no sampler, py-spy alone, and capture with each engine.
+"""What a capture costs, on the same loaded LiteLLM: no sampler, py-spy alone, and capture with each engine.
 
 Each round runs them one after the other under the same load, which lasts from before the first sample until the bundle
 is there.
@@ -22,7 +22,9 @@ from bench.measure import (
     Limit,
     capture,
     check,
+    childrens_cpu_seconds,
     cores_used,
+    cpu_seconds,
     peak_megabytes,
     py_spy,
     say,
@@ -101,25 +103,28 @@ class Bench:
             commands = [py_spy(pid, *orders, Path(folder, str(pid))) for pid in self.workers]
             with several(commands, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as samplers:
                 time.sleep(SETTLE_SECONDS)
-                self.measure(run, [sampler.pid for sampler in samplers])
+                pids = [sampler.pid for sampler in samplers]
+                self.measure(run, lambda: sum(map(cpu_seconds, pids)))
+                run.figures["megabytes"] = sum(map(peak_megabytes, pids))
                 for sampler in samplers:
                     sampler.wait()
 
-    def measure(self, run: Run, pids: list[int]) -> None:
-        run.figures["sampling"] = 100 * cores_used(pids, self.window) / len(self.workers)
-        run.figures["megabytes"] = sum(map(peak_megabytes, pids))
+    def measure(self, run: Run, cpu: Callable[[], float]) -> None:
+        run.figures["sampling"] = 100 * cores_used(cpu, self.window) / len(self.workers)
 
     def capture_with_py_spy(self, run: Run) -> None:
         with self.capture("py-spy") as capturing:
             capturing.wait_until_sampling()
             time.sleep(SETTLE_SECONDS)
-            samplers = [pid for pid in lab.children_of(capturing.process.pid) if b"py-spy" in lab.command_line(pid)]
-            if not samplers:
+            pid = capturing.process.pid
+            if not py_spies_of(pid):
                 raise Failed("capture ran no py-spy")
-            self.measure(run, samplers)
-            run.figures["own_megabytes"] = peak_megabytes(capturing.process.pid)
+            # Each slice has processes of its own.
+            self.measure(run, lambda: childrens_cpu_seconds(pid))
+            run.figures["megabytes"] = sum(map(peak_megabytes, py_spies_of(pid)))
+            run.figures["own_megabytes"] = peak_megabytes(pid)
             # They began to sample when they had read the symbols.
-            while any(map(lab.command_line, samplers)):
+            while py_spies_of(pid):
                 time.sleep(POLL_SECONDS)
             self.finish(run, capturing)
 
@@ -128,8 +133,9 @@ class Bench:
         with self.capture("native") as capturing:
             capturing.wait_until_sampling()
             time.sleep(SETTLE_SECONDS)
-            self.measure(run, [capturing.process.pid])
-            run.figures["own_megabytes"] = run.figures["megabytes"]
+            pid = capturing.process.pid
+            self.measure(run, lambda: cpu_seconds(pid))
+            run.figures["megabytes"] = run.figures["own_megabytes"] = peak_megabytes(pid)
             time.sleep(MARGIN_SECONDS)
             self.finish(run, capturing)
 
@@ -143,6 +149,10 @@ class Bench:
         run.add_manifest(capturing.manifest())
         run.figures["finish"] = time.monotonic() - last_sample
         run.figures["bytes"] = capturing.bundle().stat().st_size
+
+
+def py_spies_of(pid: int) -> list[int]:
+    return [child for child in lab.children_of(pid) if b"py-spy" in lab.command_line(child)]
 
 
 ROWS = [
@@ -179,7 +189,8 @@ def judge(columns: dict[str, list[Run]]) -> bool:
         return max(run.figures[key] for run in captures)
 
     native = max(run.figures["sampling"] for run in columns[NATIVE])
-    shares = (a.figures["sampling"] / b.figures["sampling"] for a, b in zip(columns[NATIVE], columns[PY_SPY], strict=True))
+    pairs = zip(columns[NATIVE], columns[PY_SPY], strict=True)
+    shares = [ours.figures["sampling"] / theirs.figures["sampling"] for ours, theirs in pairs]
     return check([
         Limit("CPU of all else in capture", worst("own"), MAX_OWN_CPU_PERCENT, "% of a core"),
         Limit("counters, logs and questions", worst("observers"), MAX_OBSERVERS_CPU_PERCENT, "% of a core"),
@@ -216,5 +227,6 @@ def main(options: argparse.Namespace) -> bool:
             for name in list(samplers)[:: -1 if number % 2 else 1]:
                 say(f"round {number + 1} of {options.rounds}: {name}")
                 columns[name].append(bench.run(samplers[name]))
-    show(columns, f"scripts/bench: {options.rounds} rounds of {options.duration} s, {options.workers} workers, {options.rate} Hz")
+    times = f"{options.rounds} rounds of {options.duration} s"
+    show(columns, f"scripts/bench: {options.workers} workers, {options.rate} Hz, {times}")
     return judge(columns)

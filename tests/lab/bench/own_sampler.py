@@ -1,4 +1,4 @@
-"""capture beside the sampler that CPython 3.15 brings, `profiling.sampling`: CPU of each while it samples the same process.
+"""capture beside `profiling.sampling`, which CPython 3.15 brings: CPU of each while it samples the same process.
 
 They take turns; the start of each is left out. Root only: that interpreter has a root of its own.
 """
@@ -10,7 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from bench.measure import Failed, Limit, capture, check, cores_used, running, say, show_table
+from bench.measure import Failed, Limit, capture, check, cores_used, cpu_seconds, running, say, show_table
 from bench.programs import Python, depth, python
 
 VERSION = "3.15"
@@ -31,7 +31,7 @@ def own(interpreter: Python, folder: Path, pid: int, rate: int, seconds: float) 
     environment = {**os.environ, "LC_ALL": "C"}
     with running(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         time.sleep(SETTLE_SECONDS)
-        used = cores_used([process.pid], seconds)
+        used = cores_used(lambda: cpu_seconds(process.pid), seconds)
         said, _ = process.communicate(timeout=END_SECONDS)
         if process.returncode != 0:
             raise Failed(f"profiling.sampling ended with status {process.returncode}:\n{said}")
@@ -44,7 +44,7 @@ def ours(pid: int, rate: int, seconds: float) -> float:
     with capture(arguments, SETTLE_SECONDS + seconds + TAIL_SECONDS) as capturing:
         capturing.wait_until_sampling()
         time.sleep(SETTLE_SECONDS)
-        used = cores_used([capturing.process.pid], seconds)
+        used = cores_used(lambda: cpu_seconds(capturing.process.pid), seconds)
         capturing.manifest()
     return used
 
@@ -67,8 +67,10 @@ def main(options: argparse.Namespace) -> bool:
                         for _ in range(options.rounds)
                     ]
                 ours_used, own_used = (100 * statistics.median(used) for used in zip(*pairs, strict=True))
-                rows.append([f"{frames} frames, {rate:,} Hz", f"{ours_used:.2f}", f"{own_used:.2f}", f"{own_used / ours_used:.1f}"])
+                cells = f"{ours_used:.2f}", f"{own_used:.2f}", f"{own_used / ours_used:.1f}"
+                rows.append([f"{frames} frames, {rate:,} Hz", *cells])
                 limits.append(Limit(f"capture, {frames} frames at {rate} Hz", ours_used, own_used, "% of a core"))
-    title = f"scripts/bench own-sampler: CPython {interpreter.version}, % of a core, median of {options.rounds} times {options.duration} s"
+    times = f"median of {options.rounds} times {options.duration} s"
+    title = f"scripts/bench own-sampler: CPython {interpreter.version}, % of a core, {times}"
     show_table(title, ["", "capture, native", "profiling.sampling", "times as much"], rows)
     return check(limits)

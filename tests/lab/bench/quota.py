@@ -1,8 +1,8 @@
 """What sampling takes from a LiteLLM in a container: its workers and the profiler share a quota of one CPU.
 
-In every round each sampler has its turn, in another order each time, and is held against the turn without one of the same
-round. The load generator is outside of the quota, and its time begins when the sampler has settled. Root only: it makes a
-cgroup, and removes it.
+In every round each sampler has its turn, in another order each time, and is held against the turn without one of the
+same round. The load generator is outside of the quota, and its time begins when the sampler has settled. Root only: it
+makes a cgroup, and removes it.
 """
 
 import argparse
@@ -19,7 +19,18 @@ from enum import StrEnum
 from pathlib import Path
 
 import lab
-from bench.measure import Failed, Limit, capture, check, py_spy, py_spy_blocking, say, several, show_table
+from bench.measure import (
+    POLL_SECONDS,
+    Failed,
+    Limit,
+    capture,
+    check,
+    py_spy,
+    py_spy_blocking,
+    say,
+    several,
+    show_table,
+)
 
 QUOTA_US = PERIOD_US = 100_000
 WARM_UP_SECONDS = 5
@@ -37,8 +48,8 @@ class Turn(StrEnum):
 
 
 class Cgroup:
-    """A group of processes with a quota of CPU time, gone with the `with` block. The processes must have ended by then or
-    go back to where all others are."""
+    """A group of processes with a quota of CPU time, gone with the `with` block; processes that are left over then go
+    back to where all others are."""
 
     def __init__(self) -> None:
         if os.geteuid() != 0:
@@ -57,10 +68,13 @@ class Cgroup:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for pid in (self.path / "cgroup.procs").read_text().split():
-            with contextlib.suppress(OSError):  # it ended meanwhile
-                (self.parent / "cgroup.procs").write_text(pid)
-        self.path.rmdir()
+        while self.path.exists():
+            for pid in (self.path / "cgroup.procs").read_text().split():
+                with contextlib.suppress(OSError):  # it ended meanwhile
+                    (self.parent / "cgroup.procs").write_text(pid)
+            with contextlib.suppress(OSError):  # the last of them are about to end
+                self.path.rmdir()
+            time.sleep(POLL_SECONDS)
 
     def take(self, pid: int) -> None:
         (self.path / "cgroup.procs").write_text(str(pid))
@@ -139,34 +153,33 @@ class Bench:
         """One for each worker, as capture starts them."""
         with tempfile.TemporaryDirectory() as folder:
             orders = (self.options.rate, self.sampled_seconds)
-            commands = [
-                [*self.cgroup.runner(), *command(pid, *orders, Path(folder, str(pid)))] for pid in self.proxy.worker_pids()
-            ]
-            with several(commands, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as samplers:
+            samplers = [command(pid, *orders, Path(folder, str(pid))) for pid in self.proxy.worker_pids()]
+            commands = [[*self.cgroup.runner(), *sampler] for sampler in samplers]
+            with several(commands, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as processes:
                 yield
-                for sampler in samplers:
-                    sampler.wait()
+                for process in processes:
+                    process.wait()
 
 
 Turns = dict[Turn, list[tuple[float, float]]]
 
 
-def losses(turns: Turns, name: Turn) -> list[float]:
-    """Percent of the requests that it cost in each round; below zero where there were more."""
-    return [100 * (1 - rate / calm) for (rate, _), (calm, _) in zip(turns[name], turns[Turn.NOTHING], strict=True)]
+def changes(turns: Turns, name: Turn) -> list[float]:
+    """How many percent more requests there were than without a sampler, in each round."""
+    return [100 * (rate / calm - 1) for (rate, _), (calm, _) in zip(turns[name], turns[Turn.NOTHING], strict=True)]
 
 
 def show(turns: Turns, title: str) -> None:
     rows = []
     for name in Turn:
         rates = [rate for rate, _ in turns[name]]
-        lost = losses(turns, name)
+        percent = changes(turns, name)
         rows.append([
             name,
             f"{statistics.median(rates):.1f}",
             f"{min(rates):.1f} to {max(rates):.1f}",
-            f"{-statistics.median(lost):+.1f} %",
-            f"{-max(lost):+.1f} to {-min(lost):+.1f} %",
+            f"{statistics.median(percent):+.1f} %",
+            f"{min(percent):+.1f} to {max(percent):+.1f} %",
             f"{100 * statistics.median(share for _, share in turns[name]):.0f} %",
         ])
     head = ["", "requests/s, median", "spread", "to no sampler, paired median", "spread", "periods at the quota"]
@@ -198,5 +211,5 @@ def main(options: argparse.Namespace) -> bool:
                     say(f"round {number + 1} of {options.rounds}: {name}: {turns[name][-1][0]:.1f} requests/s")
     title = f"scripts/bench quota: one CPU for {options.workers} workers and the profiler, {options.rate} Hz, "
     show(turns, title + f"{options.rounds} rounds of {options.duration} s")
-    lost = statistics.median(losses(turns, Turn.NATIVE))
+    lost = -statistics.median(changes(turns, Turn.NATIVE))
     return check([Limit("requests lost to capture, native, paired median", lost, MAX_NATIVE_LOSS_PERCENT, "%")])
