@@ -67,6 +67,6 @@ def depth(interpreter: Python, folder: Path, frames: int, count: int = 1) -> Ite
     commands = [[*interpreter.run(), *program]] * count
     with several(commands, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as processes:
         for process in processes:
-            if process.stdout.readline() != "ready\n":
+            if not process.stdout or process.stdout.readline() != "ready\n":
                 raise Failed(f"{' '.join(interpreter.command)} could not run the program")
         yield [process.pid for process in processes]

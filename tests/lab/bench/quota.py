@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from bench.measure import (
     Limit,
     capture,
     check,
+    cpu_seconds,
     py_spy,
     py_spy_blocking,
     say,
@@ -36,7 +38,8 @@ QUOTA_US = PERIOD_US = 100_000
 WARM_UP_SECONDS = 5
 # At a quarter of a CPU each, samplers take a while to read symbols.
 SETTLE_SECONDS = 4
-TAIL_SECONDS = 1
+# The last answers come after the time of the load.
+TAIL_SECONDS = 2
 MAX_NATIVE_LOSS_PERCENT = 2.0
 
 
@@ -45,6 +48,18 @@ class Turn(StrEnum):
     NATIVE = "capture, native"
     PY_SPY = "py-spy"
     BLOCKING = "py-spy, blocking"
+
+
+@dataclass
+class Outcome:
+    """Of one turn."""
+
+    # Requests a second.
+    rate: float
+    # The share of a core that the profiler took.
+    profiler: float
+    # The share of periods in which the quota was used up.
+    throttled: float
 
 
 class Cgroup:
@@ -83,8 +98,8 @@ class Cgroup:
         """The command that runs another one inside."""
         return ["sh", "-c", 'echo $$ > "$0" && exec "$@"', self.path / "cgroup.procs"]
 
-    def throttled(self) -> tuple[int, int]:
-        """Periods in which it had used up its quota, and all."""
+    def periods(self) -> tuple[int, int]:
+        """Those in which it used up its quota, and all."""
         lines = dict(line.split() for line in (self.path / "cpu.stat").read_text().splitlines())
         return int(lines["nr_throttled"]), int(lines["nr_periods"])
 
@@ -95,7 +110,8 @@ def controller() -> tuple[Path, dict[str, str]]:
     if (first / "cpu.cfs_quota_us").exists():
         return first, {"cpu.cfs_period_us": str(PERIOD_US), "cpu.cfs_quota_us": str(QUOTA_US)}
     second = Path("/sys/fs/cgroup")
-    if "cpu" in (second / "cgroup.controllers").read_text().split():
+    controllers = second / "cgroup.controllers"
+    if controllers.exists() and "cpu" in controllers.read_text().split():
         (second / "cgroup.subtree_control").write_text("+cpu")
         return second, {"cpu.max": f"{QUOTA_US} {PERIOD_US}"}
     raise Failed("no cgroup controller for the CPU is mounted")
@@ -116,16 +132,18 @@ class Bench:
             say(f"failed requests: {result['error_kinds']}")
         return result["rps"]
 
-    def turn(self, name: Turn) -> tuple[float, float]:
-        """Requests a second, and the share of periods in which the quota was used up."""
-        with self.sampler(name):
+    def turn(self, name: Turn) -> Outcome:
+        with self.sampler(name) as pids:
             time.sleep(SETTLE_SECONDS)
-            throttled, periods = self.cgroup.throttled()
+            begin, before = time.monotonic(), sum(map(cpu_seconds, pids))
+            throttled, periods = self.cgroup.periods()
             rate = self.requests(self.options.duration)
-            throttled_then, periods_then = self.cgroup.throttled()
-        return rate, (throttled_then - throttled) / max(1, periods_then - periods)
+            profiler = (sum(map(cpu_seconds, pids)) - before) / (time.monotonic() - begin)
+            throttled_then, periods_then = self.cgroup.periods()
+        return Outcome(rate, profiler, (throttled_then - throttled) / max(1, periods_then - periods))
 
-    def sampler(self, name: Turn) -> AbstractContextManager[object]:
+    def sampler(self, name: Turn) -> AbstractContextManager[list[int]]:
+        """Its processes, which sample as long as the block."""
         match name:
             case Turn.NATIVE:
                 return self.capture()
@@ -134,45 +152,46 @@ class Bench:
             case Turn.BLOCKING:
                 return self.py_spies(py_spy_blocking)
             case Turn.NOTHING:
-                return contextlib.nullcontext()
+                return contextlib.nullcontext([])
 
     @property
     def sampled_seconds(self) -> float:
         return SETTLE_SECONDS + self.options.duration + TAIL_SECONDS
 
     @contextlib.contextmanager
-    def capture(self) -> Iterator[None]:
+    def capture(self) -> Iterator[list[int]]:
         arguments = ["--pid", self.proxy.pid, "--engine", "native", "--rate", self.options.rate]
         with capture(arguments, self.sampled_seconds, self.proxy.key, self.cgroup.runner()) as capturing:
             capturing.wait_until_sampling()
-            yield
+            yield [capturing.process.pid]
             capturing.manifest()
 
     @contextlib.contextmanager
-    def py_spies(self, command: Callable[..., list[object]]) -> Iterator[None]:
+    def py_spies(self, command: Callable[..., list[object]]) -> Iterator[list[int]]:
         """One for each worker, as capture starts them."""
         with tempfile.TemporaryDirectory() as folder:
             orders = (self.options.rate, self.sampled_seconds)
             samplers = [command(pid, *orders, Path(folder, str(pid))) for pid in self.proxy.worker_pids()]
             commands = [[*self.cgroup.runner(), *sampler] for sampler in samplers]
             with several(commands, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as processes:
-                yield
+                yield [process.pid for process in processes]
                 for process in processes:
                     process.wait()
 
 
-Turns = dict[Turn, list[tuple[float, float]]]
+Turns = dict[Turn, list[Outcome]]
 
 
 def changes(turns: Turns, name: Turn) -> list[float]:
     """How many percent more requests there were than without a sampler, in each round."""
-    return [100 * (rate / calm - 1) for (rate, _), (calm, _) in zip(turns[name], turns[Turn.NOTHING], strict=True)]
+    pairs = zip(turns[name], turns[Turn.NOTHING], strict=True)
+    return [100 * (outcome.rate / calm.rate - 1) for outcome, calm in pairs]
 
 
 def show(turns: Turns, title: str) -> None:
     rows = []
     for name in Turn:
-        rates = [rate for rate, _ in turns[name]]
+        rates = [outcome.rate for outcome in turns[name]]
         percent = changes(turns, name)
         rows.append([
             name,
@@ -180,9 +199,11 @@ def show(turns: Turns, title: str) -> None:
             f"{min(rates):.1f} to {max(rates):.1f}",
             f"{statistics.median(percent):+.1f} %",
             f"{min(percent):+.1f} to {max(percent):+.1f} %",
-            f"{100 * statistics.median(share for _, share in turns[name]):.0f} %",
+            f"{100 * statistics.median(outcome.profiler for outcome in turns[name]):.1f} %",
+            f"{100 * statistics.median(outcome.throttled for outcome in turns[name]):.0f} %",
         ])
-    head = ["", "requests/s, median", "spread", "to no sampler, paired median", "spread", "periods at the quota"]
+    paired = "to no sampler, paired median"
+    head = ["", "requests/s, median", "spread", paired, "spread", "CPU of the profiler", "periods at the quota"]
     show_table(title, head, rows)
 
 
@@ -208,7 +229,7 @@ def main(options: argparse.Namespace) -> bool:
                 names.rotate(-number)
                 for name in names:
                     turns[name].append(bench.turn(name))
-                    say(f"round {number + 1} of {options.rounds}: {name}: {turns[name][-1][0]:.1f} requests/s")
+                    say(f"round {number + 1} of {options.rounds}: {name}: {turns[name][-1].rate:.1f} requests/s")
     title = f"scripts/bench quota: one CPU for {options.workers} workers and the profiler, {options.rate} Hz, "
     show(turns, title + f"{options.rounds} rounds of {options.duration} s")
     lost = -statistics.median(changes(turns, Turn.NATIVE))
