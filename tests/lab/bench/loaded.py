@@ -197,7 +197,7 @@ def judge(columns: dict[str, list[Run]]) -> bool:
         Limit("memory of capture", worst("own_megabytes"), MAX_OWN_MEGABYTES, "MB"),
         Limit("last sample to bundle", worst("finish"), MAX_FINISH_SECONDS, "s"),
         Limit("native sampling per worker", native, MAX_NATIVE_PERCENT_PER_WORKER, "% of a core"),
-        Limit("native sampling as a share of py-spy's", max(shares), MAX_NATIVE_SHARE_OF_PY_SPY, ""),
+        Limit("native sampling beside py-spy alone", max(shares), MAX_NATIVE_SHARE_OF_PY_SPY, "of its CPU"),
     ])
 
 
