@@ -1,0 +1,1 @@
+"""What sampling costs: the measurements of `scripts/bench`, one a module."""
