@@ -1,8 +1,8 @@
 //! The native sampler against programs that know their own stacks, on every interpreter of the lab: what is shown can be,
 //! and what changed while it was read is flagged.
 //!
-//! The programs do nothing but change their stacks, some within a microsecond, so a few stacks that change back while they
-//! are read still deceive it: less than one in a hundred.
+//! The programs do nothing but change their stacks, some within a microsecond, so many change while they are read, and in
+//! so short a time not all of their calls get known. A few that change back meanwhile still deceive it.
 
 mod support;
 
@@ -21,9 +21,9 @@ const SAMPLED_US: u64 = 400_000;
 /// Ten times what a capture takes by itself, so that so short a time tells something.
 const RATE_HZ: u64 = 1_000;
 /// Of the stacks of all programs on all interpreters, in percent.
-const MOST_TORN_PERCENT: usize = 5;
-/// The same for those that cannot be and are not flagged.
-const MOST_IMPOSSIBLE_PERCENT: usize = 1;
+const MOST_TORN_PERCENT: usize = 20;
+/// The same for those that cannot be and are not flagged, in a thousand.
+const MOST_IMPOSSIBLE_IN_A_THOUSAND: usize = 5;
 
 #[derive(Debug, Default)]
 struct Tally {
@@ -52,7 +52,7 @@ fn what_is_shown_can_be_or_is_flagged_on_every_interpreter() {
     assert!(torn * 100 <= stacks * MOST_TORN_PERCENT, "{torn} of {stacks} stacks are torn");
     let count = impossible.len();
     assert!(
-        count * 100 <= stacks * MOST_IMPOSSIBLE_PERCENT,
+        count * 1_000 <= stacks * MOST_IMPOSSIBLE_IN_A_THOUSAND,
         "{count} of {stacks} stacks cannot be:\n{}",
         impossible.join("\n")
     );

@@ -122,7 +122,7 @@ impl Walker {
         self.ask_callers(guess, first);
         self.batch.read(memory)?;
         let Some(head) = self.head(memory, pointers, top) else { return Ok(Proof::Broken) };
-        self.follow(memory, head, &Copies { newer: first, older: first }, root);
+        self.follow(memory, head, &Copies { newer: first..self.batch.count(), older: 0..0 }, root);
         self.remember(root);
 
         let earlier = self.ask_again(top);
@@ -157,7 +157,9 @@ impl Walker {
     fn copy(&mut self, memory: &impl Memory, copy: Range<usize>, top: Top, older: usize, root: Option<u64>) -> End {
         self.frames.clear();
         let head = self.head(memory, copy.clone(), top);
-        head.map_or(End::Nowhere, |head| self.follow(memory, head, &Copies { newer: copy.start, older }, root))
+        head.map_or(End::Nowhere, |head| {
+            self.follow(memory, head, &Copies { older: older..copy.start, newer: copy }, root)
+        })
     }
 
     /// The topmost frame, as far as it is known beforehand.
@@ -294,21 +296,25 @@ impl Walker {
     /// Follows the frames from `head` through these copies, into `frames`, and reads what they lack.
     fn follow(&mut self, memory: &impl Memory, head: u64, copies: &Copies, root: Option<u64>) -> End {
         self.frames.clear();
-        let (mut next, mut hint, mut is_mended, mut reads) = (head, copies.newer, false, 0);
+        let (mut next, mut hint, mut is_mended, mut reads) = (head, copies.newer.start, false, 0);
+        let unasked = self.batch.count();
         while next != 0 {
             if self.frames.len() == MOST_FRAMES {
                 return End::Nowhere;
             }
-            let all = self.batch.count();
-            let found = self.frame_at(next, copies.newer..all, hint);
-            let Some((mut frame, index)) = found.or_else(|| self.frame_at(next, copies.older..copies.newer, hint))
-            else {
+            let newer = self.frame_at(next, copies.newer.clone(), hint);
+            // An older copy is of use for callers alone: what it has of a frame above them is from another stack.
+            let older =
+                newer.or_else(|| self.frame_at(next, copies.older.clone(), hint).filter(|_| !self.frames.is_empty()));
+            let found = older.or_else(|| self.frame_at(next, unasked..self.batch.count(), hint));
+            let Some((mut frame, index)) = found else {
                 reads += 1;
                 if reads > MOST_READS || !self.read_more(memory, next) {
                     return End::Nowhere;
                 }
                 continue;
             };
+            is_mended |= index >= unasked;
             if !frame.is_plausible() {
                 return End::Nowhere;
             }
@@ -354,17 +360,17 @@ impl Walker {
     }
 }
 
-/// Which stretches hold frames, by the number of the first: what the newer ones lack is taken from the older ones.
+/// Which stretches hold frames: the callers that the newer ones lack are taken from the older ones.
 struct Copies {
-    newer: usize,
-    older: usize,
+    newer: Range<usize>,
+    older: Range<usize>,
 }
 
 /// Where following frames ended.
 enum End {
     /// At the root.
     Root,
-    /// At the root, by way of a coroutine whose caller is known from before.
+    /// At the root, by way of what was not copied together with the rest.
     Mended,
     /// Nowhere: in a circle, or in what is no frame.
     Nowhere,
