@@ -2,11 +2,11 @@
 //!
 //! [`attach`] finds the interpreter in the target ([`runtime`], [`elf`]) and how it is laid out ([`offsets`],
 //! [`tables`], [`layout`]). The [`engine`] reads one [`worker`] after the other at each tick. A worker has a clock for
-//! each of its [`threads`]; where one ran, a [`glimpse`] tells its topmost frame and the state of the GIL, a [`walk`]
-//! reads its [`frame`]s in one [`batch`], and [`stacks`] makes functions and lines of them ([`codes`], [`code`],
-//! [`lines`], [`object`], [`text`]), numbered in a [`tree`]. [`record`] is what is kept of a slice. Afterwards [`join`]
-//! makes a profile of the records, in which [`weigh`] deals out the CPU, [`gil`] tells who had the GIL, and a
-//! [`witness`] how far another engine agrees.
+//! each of its [`threads`], which it keeps [`watched`]; where one ran, a [`glimpse`] tells its topmost frame and the
+//! state of the GIL, a [`walk`] reads its [`frame`]s in one [`batch`], and [`stacks`] makes functions and lines of them
+//! ([`codes`], [`code`], [`lines`], [`object`], [`text`]), numbered in a [`tree`]. [`record`] is what is kept of a
+//! slice. Afterwards [`join`] makes a profile of the records, in which [`weigh`] deals out the CPU, [`gil`] tells who
+//! had the GIL, and a [`witness`] how far another engine agrees.
 
 pub mod attach;
 mod batch;
@@ -35,6 +35,7 @@ pub mod text;
 pub mod threads;
 pub mod tree;
 pub mod walk;
+mod watched;
 pub mod weigh;
 pub mod witness;
 pub mod worker;

@@ -11,35 +11,26 @@ use procfs::process::ProcState;
 
 use crate::os::memory::{Fault, ProcessMemory};
 use crate::os::proc::{Process, ProcessId, Procfs};
-use crate::os::threads::{Reading, ThreadActivity, ThreadClock, tick_ns};
+use crate::os::threads::tick_ns;
 use crate::os::usage::thread_cpu_us;
 use crate::sample::Slice;
 use crate::sample::native::attach::attach;
 use crate::sample::native::codes::CodeId;
-use crate::sample::native::frame::{Frame, Owner};
 use crate::sample::native::glimpse::Glimpser;
 use crate::sample::native::layout::Interpreter;
 use crate::sample::native::names::thread_names;
 use crate::sample::native::record::{Counts, FrameRecord, NativeSample, NativeSlice, State, ThreadSamples};
 use crate::sample::native::refusal::Refusal;
-use crate::sample::native::stacks::{Stacks, Trail};
-use crate::sample::native::threads::{PythonThread, python_threads};
-use crate::sample::native::walk::{Proof, Top, Walker};
+use crate::sample::native::stacks::Stacks;
+use crate::sample::native::threads::python_threads;
+use crate::sample::native::walk::{Top, Walker};
+use crate::sample::native::watched::{Counted, Since, Watched, Worth};
 use crate::sample::profile::StackNode;
 
-/// Most threads of a worker sleep most of the time. One that did so for `QUIET_US` is looked at only so often.
-const REST_US: u64 = 100_000;
-/// Longer than the pauses of a thread that works now and then.
-const QUIET_US: u64 = 300_000;
-/// A thread that waits for the GIL wakes every five milliseconds (`interval` in `struct _gil_runtime_state`), finds it
-/// taken, asks for it and sleeps on; it uses less than this for each time.
-const LOOK_FOR_GIL_NS: u64 = 50_000;
 /// The stack of a thread that sleeps on is read only so often.
 const LOOK_AT_SLEEPERS_US: u64 = 500_000;
 /// How often a stack that changed while it was read, and has calls that were never seen otherwise, is read again.
 const MOST_RETRIES: u32 = 2;
-/// So often a thread's stacks must end in another frame, and never in the root that they had, before that is their root.
-const NEW_ROOT_AFTER: u32 = 20;
 /// How often a thread's stack may change under our eyes before the self-check gives up on it.
 const SELF_CHECK_TRIES: u32 = 5;
 
@@ -73,44 +64,6 @@ struct Told {
     stacks: usize,
 }
 
-/// One thread.
-#[derive(Debug)]
-struct Watched {
-    tid: i32,
-    clock: ThreadClock,
-    activity: ThreadActivity,
-    last: Reading,
-    last_us: u64,
-    /// Not looked at before this time.
-    due_us: u64,
-    /// Last time it was found at work.
-    awake_us: u64,
-    /// Whether it was running at the last tick.
-    was_on: bool,
-    has_ended: bool,
-    inner_tid: i32,
-    comm: String,
-    python: Option<PythonThread>,
-    name: Option<String>,
-    ends: Ends,
-    trail: Trail,
-    /// Where it was when it was last found asleep, and when that was.
-    sleeps_in: Option<u32>,
-    slept_us: u64,
-    samples: Vec<NativeSample>,
-    /// Samples whose stacks changed while they were read: whether they can have stood there is told by the others.
-    doubtful: Vec<usize>,
-}
-
-/// Where a thread's stacks end.
-#[derive(Debug, Default, Clone, Copy)]
-struct Ends {
-    root: Option<u64>,
-    /// Another end, and how often it was seen since the root was.
-    other: Option<u64>,
-    times: u32,
-}
-
 /// What was seen of a thread's stack.
 #[derive(Debug, Default, Clone, Copy)]
 struct Seen {
@@ -129,18 +82,6 @@ struct Glimpsed {
     top: Option<Top>,
 }
 
-/// What a stack is worth.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Worth {
-    /// It stood there.
-    Whole,
-    /// It stood there if all its calls are known from others.
-    Doubtful,
-    /// It did not.
-    #[default]
-    Torn,
-}
-
 /// Which threads are looked at.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Looks {
@@ -148,25 +89,6 @@ enum Looks {
     AtBusy,
     /// All.
     AtAll,
-}
-
-/// How the first reading of a thread counts.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Newcomer {
-    /// It ran before we looked; what it used until now is none of ours.
-    CountsFromNow,
-    /// It began after the last look, so all it used was used since then.
-    CountsSinceLastLook,
-}
-
-/// A thread's clock now, and what it told since the last time.
-#[derive(Debug, Clone, Copy)]
-struct Since {
-    at_us: u64,
-    span_us: u64,
-    cpu_ns: u64,
-    run_delay_ns: u64,
-    runs: u64,
 }
 
 impl NativeWorker {
@@ -199,7 +121,7 @@ impl NativeWorker {
             cost_us: 0,
             cost_told_us: 0,
         };
-        worker.list_threads(now_us, Newcomer::CountsFromNow).map_err(|_| Refusal::Gone)?;
+        worker.list_threads(now_us, Counted::FromNow).map_err(|_| Refusal::Gone)?;
         Ok(worker)
     }
 
@@ -229,7 +151,7 @@ impl NativeWorker {
     pub fn look_for_threads(&mut self, now_us: u64) {
         let begun_us = thread_cpu_us();
         let is_there = self.procfs.same(self.id).is_some() && !self.is_left_over();
-        if !is_there || self.list_threads(now_us, Newcomer::CountsSinceLastLook).is_err() {
+        if !is_there || self.list_threads(now_us, Counted::Since(self.listed_us)).is_err() {
             self.gone = true;
         }
         // What cannot be looked at again now is looked at the next time.
@@ -422,11 +344,11 @@ impl NativeWorker {
         Ok((resolved.stack, worth))
     }
 
-    fn list_threads(&mut self, now_us: u64, newcomer: Newcomer) -> io::Result<()> {
+    fn list_threads(&mut self, now_us: u64, counted: Counted) -> io::Result<()> {
         let tids = self.process.threads()?;
         for tid in tids.into_iter().filter(|tid| !self.threads.contains_key(tid)).collect::<Vec<_>>() {
             // A thread may end between the listing and here: that is no fault.
-            if let Ok(thread) = self.open_thread(tid, now_us, newcomer) {
+            if let Ok(thread) = Watched::open(&self.process, tid, now_us, counted) {
                 self.threads.insert(tid, thread);
             }
         }
@@ -451,117 +373,6 @@ impl NativeWorker {
             }
         }
         Ok(())
-    }
-
-    fn open_thread(&self, tid: i32, now_us: u64, newcomer: Newcomer) -> io::Result<Watched> {
-        let task = self.process.dir().join(format!("task/{tid}"));
-        let clock = ThreadClock::open(&task)?;
-        let first = clock.read()?;
-        let (last, last_us) = match newcomer {
-            Newcomer::CountsFromNow => (first, now_us),
-            Newcomer::CountsSinceLastLook => (Reading::default(), self.listed_us),
-        };
-        Ok(Watched {
-            tid,
-            clock,
-            activity: ThreadActivity::new(&task),
-            last,
-            last_us,
-            due_us: now_us,
-            awake_us: now_us,
-            was_on: false,
-            has_ended: false,
-            inner_tid: self.process.inner_tid(tid).unwrap_or(tid),
-            comm: self.process.thread_comm(tid).map(|raw| raw.expose().to_owned()).unwrap_or_default(),
-            python: None,
-            name: None,
-            ends: Ends::default(),
-            trail: Trail::default(),
-            sleeps_in: None,
-            slept_us: 0,
-            samples: Vec::new(),
-            doubtful: Vec::new(),
-        })
-    }
-}
-
-impl Watched {
-    /// What its clock tells since the last look.
-    fn since(&mut self, reading: Reading, now_us: u64) -> Since {
-        let since = Since {
-            at_us: now_us,
-            span_us: now_us.saturating_sub(self.last_us),
-            cpu_ns: reading.cpu_ns.saturating_sub(self.last.cpu_ns),
-            run_delay_ns: reading.run_delay_ns.saturating_sub(self.last.run_delay_ns),
-            runs: reading.runs.saturating_sub(self.last.runs),
-        };
-        if !since.is_nothing() {
-            self.awake_us = now_us;
-        }
-        self.due_us = if now_us > self.awake_us + QUIET_US { now_us + REST_US } else { now_us };
-        self.last = reading;
-        self.last_us = now_us;
-        since
-    }
-
-    /// Its samples, each with the last word on its stack.
-    fn take(&mut self, stacks: &Stacks) -> ThreadSamples {
-        for sample in self.doubtful.drain(..) {
-            if let Some(sample) = self.samples.get_mut(sample)
-                && !sample.stack.is_some_and(|stack| stacks.tree.is_confirmed(stack))
-            {
-                sample.state = sample.state.with(State::TORN);
-            }
-        }
-        ThreadSamples {
-            tid: self.tid,
-            inner_tid: self.inner_tid,
-            comm: self.comm.clone(),
-            name: self.name.clone(),
-            python: self.python.is_some(),
-            samples: take(&mut self.samples),
-        }
-    }
-}
-
-impl Since {
-    /// Whether the thread did not run: once asleep it must be given a CPU first, which is counted at once.
-    fn is_nothing(&self) -> bool {
-        (self.cpu_ns, self.run_delay_ns, self.runs) == (0, 0, 0)
-    }
-
-    /// Whether it woke only to fall asleep again.
-    fn is_in_vain(&self) -> bool {
-        self.runs > 0 && self.cpu_ns < self.runs * LOOK_FOR_GIL_NS
-    }
-}
-
-impl Ends {
-    fn judge(&mut self, proof: Proof, last: Option<&Frame>) -> Worth {
-        // A suspended coroutine has no caller either, but is nobody's base.
-        let base = last.filter(|last| last.owner != Owner::Generator).map(|last| last.address);
-        match proof {
-            Proof::Whole if last.is_none() => Worth::Whole,
-            Proof::Whole | Proof::Elsewhere if base.is_none() => Worth::Torn,
-            Proof::Whole => {
-                *self = Self { root: base, ..Self::default() };
-                Worth::Whole
-            }
-            Proof::Elsewhere => {
-                let times = if self.other == base { self.times + 1 } else { 1 };
-                *self = Self { other: base, times, ..*self };
-                if times < NEW_ROOT_AFTER {
-                    return Worth::Torn;
-                }
-                *self = Self { root: base, ..Self::default() };
-                Worth::Whole
-            }
-            Proof::Changed if base.is_some() && self.root.is_none_or(|root| Some(root) == base) => {
-                self.root = base;
-                Worth::Doubtful
-            }
-            Proof::Changed | Proof::Broken => Worth::Torn,
-        }
     }
 }
 
