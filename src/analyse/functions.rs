@@ -32,6 +32,13 @@ pub struct Function {
     pub hottest_worker_percent: f64,
 }
 
+impl Function {
+    /// Its file, or where there is none what it is instead.
+    pub fn place(&self) -> &str {
+        if self.file.is_empty() { self.kind.label() } else { &self.file }
+    }
+}
+
 #[derive(Default)]
 struct Tally {
     self_ns: u64,

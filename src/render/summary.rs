@@ -176,7 +176,7 @@ fn function_words(function: &Function) -> String {
     format!(
         "{} ({}): {:.2} CPU-seconds, {}{with_callees}",
         function.name,
-        function.file,
+        function.place(),
         function.self_seconds,
         percent(function.self_percent),
     )

@@ -42,7 +42,7 @@ pub fn functions(html: &mut Html, verdict: &Verdict) {
         html.figure(&percent(function.self_percent)).figure(&percent(function.total_percent));
         html.figure(&format!("{:.2}", function.self_seconds))
             .own("<td><code>")
-            .text(&function.file)
+            .text(function.place())
             .own("</code></td>");
         html.cell(function.kind.label()).own("</tr>\n");
     }

@@ -32,7 +32,7 @@ pub fn functions(verdict: &Verdict, most: usize) -> Table {
     for function in verdict.functions.iter().filter(busy).take(most) {
         table.row([
             code(&function.name),
-            if function.file.is_empty() { "native".to_owned() } else { code(&function.file) },
+            if function.file.is_empty() { function.place().to_owned() } else { code(function.place()) },
             function.kind.label().to_owned(),
             span(function.self_seconds),
             percent(function.self_percent),
