@@ -21,7 +21,6 @@ use litellm_capture::{
     },
     sample::native::{
         attach::attach,
-        glimpse::Glimpser,
         layout::{Interpreter, Version},
         names::thread_names,
         stacks::{Stacks, Trail},
@@ -125,7 +124,7 @@ impl Subject {
 /// All that is read of a process at a tick, and now and then; tells how many stacks there were.
 fn read_all(memory: &impl Memory, interpreter: &Interpreter, pid: i32) -> u64 {
     let mut found = 0;
-    let (mut glimpser, mut walker) = (Glimpser::default(), Walker::new(interpreter.layout.frame));
+    let mut walker = Walker::new(interpreter.layout.frame);
     let mut stacks = Stacks::default();
     let threads = python_threads(memory, interpreter, &BTreeSet::from([pid])).unwrap_or_default();
     for thread in threads.values().take(MOST_THREADS) {
@@ -133,9 +132,7 @@ fn read_all(memory: &impl Memory, interpreter: &Interpreter, pid: i32) -> u64 {
         let mut root = None;
         // What is remembered of the first time is made use of the second time.
         for _ in 0..2 {
-            let Ok(Some(glimpse)) = glimpser.look(memory, interpreter, thread) else { continue };
-            let Some(top) = glimpse.top else { continue };
-            let _ = walker.walk(memory, top, root);
+            let Ok(Some(_)) = walker.walk(memory, interpreter, thread, root) else { continue };
             assert!(walker.frames().len() <= MOST_FRAMES && walker.proven() <= walker.frames().len());
             let resolved = stacks.resolve(memory, &interpreter.layout, walker.frames(), &mut trail);
             if let Some(stack) = trail.stack(walker.proven()) {
@@ -146,7 +143,7 @@ fn read_all(memory: &impl Memory, interpreter: &Interpreter, pid: i32) -> u64 {
         }
     }
     assert!(stacks.tree.places().len() <= MOST_THREADS * 2 * MOST_FRAMES);
-    let _ = stacks.codes.recheck(memory, interpreter);
+    let _ = stacks.recheck(memory, interpreter);
     let _ = thread_names(memory, interpreter);
     found
 }

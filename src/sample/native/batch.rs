@@ -123,13 +123,21 @@ impl Batch {
     /// number `hint` on first: frames that call each other mostly stand in the order in which they were asked for.
     pub fn at(&self, address: u64, length: usize, among: Range<usize>, hint: usize) -> Option<(&[u8], usize)> {
         let hint = hint.clamp(among.start, among.end);
-        (hint..among.end).chain(among.start..hint).find_map(|index| {
-            let stretch = self.stretches.get(index)?;
-            let from = usize::try_from(address).ok()?.checked_sub(stretch.base)?;
-            if from.checked_add(length)? > stretch.len {
-                return None;
+        let further = self.find(address, length, hint..among.end);
+        further.or_else(|| self.find(address, length, among.start..hint))
+    }
+
+    fn find(&self, address: u64, length: usize, among: Range<usize>) -> Option<(&[u8], usize)> {
+        let (first, address) = (among.start, usize::try_from(address).ok()?);
+        for (index, stretch) in self.stretches.get(among)?.iter().enumerate() {
+            let from = address.wrapping_sub(stretch.base);
+            if from < stretch.len
+                && length <= stretch.len - from
+                && let Some(bytes) = self.stretch(first + index)
+            {
+                return Some((&bytes[from..from + length], first + index));
             }
-            self.stretch(index).map(|bytes| (&bytes[from..from + length], index))
-        })
+        }
+        None
     }
 }

@@ -3,6 +3,7 @@
 //! From outside, a code object is an address that a frame names. Whether the code is the one that was there before is
 //! for [`codes`](super::codes) to find out, by the [`Identity`] that is kept with it.
 
+use super::ahead::ReadAhead;
 use super::layout::{Instruction, Layout};
 use super::lines::LineTable;
 use super::object::{Object, Unreadable};
@@ -15,6 +16,12 @@ const LONGEST_NAME: usize = 1 << 10;
 
 /// Longest name of a file that is kept, in bytes; Linux's longest path (`PATH_MAX`).
 const LONGEST_FILE: usize = 4 << 10;
+
+/// What is read of a function's name, its file's name and its line table together, in bytes, heads of some 50 bytes
+/// included. What is longer takes a call of its own.
+const NAME_AHEAD: usize = 128;
+const FILE_AHEAD: usize = 192;
+const LINES_AHEAD: usize = 1024;
 
 /// Largest line table that is decoded, in bytes. The code of a larger one has no lines.
 const LARGEST_LINETABLE: usize = 256 << 10;
@@ -63,10 +70,12 @@ impl Code {
     pub fn read(memory: &impl Memory, layout: &Layout, address: u64) -> Result<Self, Unreadable> {
         let at = &layout.code;
         let head = head(memory, layout, address)?;
+        let parts = [head.u64(at.qualname.unwrap_or(at.name))?, head.u64(at.filename)?, head.u64(at.linetable)?];
+        let memory =
+            &ReadAhead::new(memory, &[(parts[0], NAME_AHEAD), (parts[1], FILE_AHEAD), (parts[2], LINES_AHEAD)]);
         let first_line = head.u32(at.firstlineno)?.cast_signed().max(0).cast_unsigned();
-        let names = (head.u64(at.qualname.unwrap_or(at.name))?, head.u64(at.filename)?);
-        let function = text(memory, &layout.object, names.0, LONGEST_NAME)?;
-        let file = text(memory, &layout.object, names.1, LONGEST_FILE)?;
+        let function = text(memory, &layout.object, parts[0], LONGEST_NAME)?;
+        let file = text(memory, &layout.object, parts[1], LONGEST_FILE)?;
         let code = Self {
             function,
             file,
@@ -77,7 +86,7 @@ impl Code {
             lines: lines(memory, layout, &head, first_line)?,
             identity: Identity::of(&head, layout)?,
         };
-        let unchanged = Identity::read(memory, layout, address)? == code.identity;
+        let unchanged = Identity::read(memory.behind(), layout, address)? == code.identity;
         if unchanged { Ok(code) } else { Err(Unreadable::Changed) }
     }
 

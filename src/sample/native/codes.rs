@@ -46,7 +46,7 @@ pub struct Place {
 /// All code objects of one process.
 #[derive(Debug, Default)]
 pub struct Codes {
-    kept: Vec<Code>,
+    kept: Vec<Kept>,
     bytes: usize,
     at: FxHashMap<u64, Known>,
     /// Addresses that were used since they were checked; some twice, or of code that was forgotten.
@@ -62,6 +62,14 @@ struct Known {
     id: CodeId,
     /// The last epoch in which that was seen to be so; `None` before the first.
     checked: Option<u64>,
+}
+
+/// A code object, and where it was found.
+#[derive(Debug)]
+struct Kept {
+    code: Code,
+    address: u64,
+    /// Whether it was used since it was checked.
     is_used: bool,
 }
 
@@ -94,7 +102,16 @@ impl Codes {
     /// # Panics
     /// For the id of another `Codes`.
     pub fn code(&self, id: CodeId) -> &Code {
-        &self.kept[id.0 as usize]
+        &self.kept[id.0 as usize].code
+    }
+
+    /// Notes that this code was met again: the next recheck looks whether it still is where it was.
+    pub fn touch(&mut self, id: CodeId) {
+        let kept = &mut self.kept[id.0 as usize];
+        if !kept.is_used {
+            kept.is_used = true;
+            self.used.push(kept.address);
+        }
     }
 
     /// How many code objects are kept.
@@ -149,20 +166,17 @@ impl Codes {
     }
 
     fn known(&mut self, layout: &Layout, claim: Claim) -> Option<Place> {
-        let known = self.at.get_mut(&claim.code)?;
-        let unit = unit_of(layout.frame.instruction, claim.instruction, &self.kept[known.id.0 as usize])?;
-        if !known.is_used {
-            known.is_used = true;
-            self.used.push(claim.code);
-        }
-        Some(Place { code: known.id, unit })
+        let code = self.at.get(&claim.code)?.id;
+        let unit = unit_of(layout.frame.instruction, claim.instruction, self.code(code))?;
+        self.touch(code);
+        Some(Place { code, unit })
     }
 
     fn keep(&mut self, address: u64, code: Code) -> CodeId {
         let id = CodeId(self.kept.len() as u32);
         self.bytes += code.bytes();
-        self.kept.push(code);
-        self.at.insert(address, Known { id, checked: None, is_used: true });
+        self.kept.push(Kept { code, address, is_used: true });
+        self.at.insert(address, Known { id, checked: None });
         self.used.push(address);
         id
     }
@@ -171,7 +185,7 @@ impl Codes {
     fn prove(&mut self, address: u64) {
         if let Some(known) = self.at.get_mut(&address) {
             known.checked = Some(self.epoch);
-            known.is_used = false;
+            self.kept[known.id.0 as usize].is_used = false;
         }
     }
 }

@@ -1,16 +1,19 @@
 //! One thread's frames, read while they change, and whether what was read can have stood there.
 //!
-//! The target runs on while its frames are copied, so a copy can mix two stacks. Once it is known which frames there are,
-//! one call therefore copies them from the leaf to the root, and then once more. Frames come and go at the leaf only: one that is the same in both copies
-//! did not leave in between, so neither did any of its callers. A batch takes tens of microseconds; only a stack that
-//! changes twice within them, and the second time to what it was, deceives it. The last copy is what counts: by then
-//! all of it is near, and takes a fraction of the time of the first.
+//! The target runs on while its frames are copied, so a copy can mix two stacks. Two facts tell that it does not. A
+//! caller stays where it is for as long as what it called runs: so a copy of the caller is good if the callee was there
+//! before it and is there after it. And the topmost frames, which come and go all the time, are copied just before the
+//! pointer to them and just after it: what is the same in both did not leave in between.
 //!
-//! A stack that did change is doubtful, not wrong: most often its leaf returned. It is not read again until it stands
-//! still, which would lose just those functions that are called often and shortly, and hand their time to others.
+//! So the stack that stood at one moment is followed hand over hand from its leaf to its root, each step proven by a
+//! copy of a callee that came after it in the same call. The leaf may be long gone by the time the root is reached: its
+//! callers were its callers all the same.
 //!
-//! Which frames there are is guessed from what was last seen: each frame's caller is remembered by its address. Where
-//! the guess fails, they are looked for page by page.
+//! A step that is not proven makes the stack doubtful, not wrong. It is not read again until it stands still, which would
+//! lose just those functions that are called often and shortly, and hand their time to others.
+//!
+//! Which frames there are is guessed from what was last seen: each frame's caller is remembered by its address, and
+//! read along where that was right lately. What was not guessed takes a call for each step.
 
 use std::ops::Range;
 
@@ -20,24 +23,35 @@ use crate::os::clock::monotonic_us;
 use crate::os::memory::{Fault, Memory};
 use crate::sample::native::batch::{Batch, PAGE};
 use crate::sample::native::frame::{Frame, Owner, array};
-use crate::sample::native::layout::{FrameLayout, Indirection};
+use crate::sample::native::glimpse::Glimpse;
+use crate::sample::native::layout::{FrameLayout, Indirection, Interpreter, ThreadLayout};
+use crate::sample::native::threads::PythonThread;
 
 /// Deeper stacks are cut: Python's own limit is 1,000 unless it was raised.
 pub const MOST_FRAMES: usize = 4_096;
-/// How often something is read that was not asked for; each such page can hold several frames.
+/// How often something is read that was not asked for.
 const MOST_READS: u32 = 512;
-/// So many stretches from the leaf on are copied again: the thread's stack of frames takes one or two, a coroutine one.
-const READ_AGAIN: usize = 12;
-/// So many callers of such a frame are read along with it.
-const FRAMES_AHEAD: usize = 48;
+/// So many callers are read along at first where they were as before; each time that they still are, twice as many.
+const FIRST_AHEAD: usize = 4;
+/// But no more than that.
+const MOST_AHEAD: usize = 64;
+/// So often it is looked anew where a thread's topmost frames are.
+const MOST_AIMS: u32 = 4;
+/// So many callers at most are read between the two copies of the topmost frames.
+const MOST_NEAREST: usize = 4;
+/// So many stretches at most show that a frame on the thread's own stack is still there.
+const READ_AGAIN: usize = 8;
+/// Frames of a thread's stack of frames lie together in chunks of this size (`DATA_STACK_CHUNK_SIZE` in
+/// `Python/pystate.c`).
+const CHUNK: u64 = 16 << 10;
+/// So much of the C stack is read on either side of the `_PyCFrame` that was last seen: there is one for each run of the
+/// interpreter on it.
+const C_STACK_AROUND: u64 = 2 << 10;
 /// Callers are remembered for so many frames.
 const MOST_LINKS: usize = 65_536;
-/// So many `_PyCFrame`s are asked for: one for each run of the interpreter on the C stack, of which the uppermost few
-/// come and go.
-const MOST_CFRAMES: usize = 32;
 /// More threads than are ever read.
 const MOST_THREADS: usize = 4_096;
-/// A batch that took longer was interrupted in its midst (a whole one of 200 frames takes some 60 microseconds).
+/// A first call that took longer was interrupted in its midst (a whole one of 200 frames takes some 60 microseconds).
 const INTERRUPTED_US: u64 = 500;
 
 /// Whether the frames can have stood there together.
@@ -53,15 +67,13 @@ pub enum Proof {
     Broken,
 }
 
-/// A thread's topmost frame.
+/// Where a thread keeps which frame is its topmost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Top {
     /// Where the pointer to it is, or the pointer to its `_PyCFrame`.
     pub place: u64,
     /// Which of both.
     pub is: Indirection,
-    /// What the pointer was when last seen.
-    pub seen: u64,
 }
 
 /// Reads frames; what it remembers of one process makes the next reading cheap.
@@ -70,12 +82,13 @@ pub struct Walker {
     layout: FrameLayout,
     batch: Batch,
     links: FxHashMap<u64, Link>,
-    /// The `_PyCFrame`s that were last seen of each thread, by the place of its pointer to them.
-    cframes: FxHashMap<u64, Vec<u64>>,
+    /// What was last seen of each thread, by the place of its pointer to the topmost frame.
+    tops: FxHashMap<u64, Seen>,
     frames: Vec<Frame>,
-    before: Vec<Frame>,
     proven: usize,
     interrupted_us: u64,
+    /// What to ask for, the last first.
+    ahead: Vec<(u64, u64)>,
 }
 
 /// What was last seen of a frame.
@@ -85,6 +98,85 @@ struct Link {
     owner: Owner,
 }
 
+/// What was last seen of a thread.
+#[derive(Debug, Default, Clone, Copy)]
+struct Seen {
+    /// Its topmost frame.
+    head: u64,
+    /// The topmost frame on its stack of frames: the next one begins near it.
+    on_stack: u64,
+    /// How many callers are worth reading along.
+    ahead: usize,
+    /// The place in its `_PyCFrame` that points to the topmost frame.
+    cframe: u64,
+    /// Between which addresses such places were seen: its C stack lies there.
+    c_stack: (u64, u64),
+}
+
+/// What the first call asks for.
+struct First {
+    /// The topmost frames as they were last seen, before the pointer to them.
+    before: Range<usize>,
+    /// The `_PyCFrame`s, after the pointer to one of them.
+    cframes: Range<usize>,
+    /// The nearest callers, and after them the topmost frames again.
+    after: Range<usize>,
+    /// Farther callers, and after them the nearest that tells its end, again.
+    ahead: Range<usize>,
+}
+
+/// Where a walk begins, and where it should end.
+struct Start {
+    top: Top,
+    first: First,
+    /// The frame at the root, where it is known.
+    root: Option<u64>,
+    /// Whether what is missed now is missed for good.
+    is_last: bool,
+}
+
+/// What shows that a callee is still there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Witness {
+    /// Nothing: the stack is doubtful anyway.
+    None,
+    /// A frame that tells when it ended: that callee, or one above it.
+    Anchor(Frame),
+    /// The pointer to the topmost frame, and what it leads to.
+    Pointer,
+}
+
+/// Where following frames ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    /// At the root.
+    Root,
+    /// At the root, by way of a step that is not proven.
+    Doubted,
+    /// Nowhere: in a circle, or in what is no frame.
+    Nowhere,
+    /// The topmost frames were not where they were expected, which is known better now.
+    Missed,
+}
+
+/// What reading a caller told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// Its callee was there before and after.
+    Proven,
+    /// It was not, or is not known to be.
+    Doubted,
+    /// The caller cannot be read.
+    Failed,
+}
+
+impl Top {
+    /// Of the thread whose `PyThreadState` is at an address.
+    pub fn of(layout: &ThreadLayout, thread: u64) -> Self {
+        Self { place: thread.wrapping_add(layout.current_frame as u64), is: layout.current_frame_is }
+    }
+}
+
 impl Walker {
     /// Of a process whose frames look like this.
     pub fn new(layout: FrameLayout) -> Self {
@@ -92,11 +184,11 @@ impl Walker {
             layout,
             batch: Batch::default(),
             links: FxHashMap::default(),
-            cframes: FxHashMap::default(),
+            tops: FxHashMap::default(),
             frames: Vec::new(),
-            before: Vec::new(),
             proven: 0,
             interrupted_us: INTERRUPTED_US,
+            ahead: Vec::new(),
         }
     }
 
@@ -105,172 +197,322 @@ impl Walker {
         &self.frames
     }
 
-    /// How many of them, from the root on, were the same whenever they were read.
+    /// How many of them, from the root on, are proven to have stood there together.
     pub fn proven(&self) -> usize {
         self.proven
     }
 
-    /// Reads the frames of a thread, which are expected to end in the frame `root`, where that is known.
+    /// Looks at a thread; none when it is another one by now.
     ///
     /// # Errors
     /// When nothing of the process can be read any more.
-    pub fn walk(&mut self, memory: &impl Memory, top: Top, root: Option<u64>) -> Result<Proof, Fault> {
-        self.batch.clear();
-        let guess = self.guess(memory, top);
-        let pointers = self.ask_head(top);
+    pub fn look(
+        &mut self,
+        memory: &impl Memory,
+        interpreter: &Interpreter,
+        thread: &PythonThread,
+    ) -> Result<Option<Glimpse>, Fault> {
+        Glimpse::take(&mut self.batch, memory, interpreter, thread)
+    }
+
+    /// Looks at a thread and reads its frames, which are expected to end in the frame `root`, where that is known. None
+    /// when it is another thread by now.
+    ///
+    /// # Errors
+    /// When nothing of the process can be read any more.
+    pub fn walk(
+        &mut self,
+        memory: &impl Memory,
+        interpreter: &Interpreter,
+        thread: &PythonThread,
+        root: Option<u64>,
+    ) -> Result<Option<(Glimpse, Proof)>, Fault> {
+        let top = Top::of(&interpreter.layout.thread, thread.address);
+        for aim in 1.. {
+            self.batch.clear();
+            let around = Glimpse::ask_around(&mut self.batch, interpreter);
+            let before = self.ask_before(top);
+            let state = Glimpse::ask_thread(&mut self.batch, interpreter, thread);
+            let start = Start { top, first: self.ask_after(top, before), root, is_last: aim >= MOST_AIMS };
+            let interruption = self.read_at_once(memory)?;
+            let glimpse = Glimpse::tell(&self.batch, (around, state), interpreter, thread);
+            if glimpse.is_none() && self.batch.stretch(state).is_none() && self.forget(top) {
+                // What was asked for before it is not there any more.
+                continue;
+            }
+            let Some(glimpse) = glimpse else { return Ok(None) };
+            let pointer = glimpse.pointer.unwrap_or(0);
+            let end = self.follow(memory, pointer, &start).max(interruption);
+            if end != End::Missed {
+                return Ok(Some((glimpse, self.judge(end, &start))));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Asks for the topmost frames as they were last seen.
+    fn ask_before(&mut self, top: Top) -> Range<usize> {
         let first = self.batch.count();
-        self.ask_callers(guess, first);
-        self.batch.read(memory)?;
-        let Some(head) = self.head(memory, pointers, top) else { return Ok(Proof::Broken) };
-        self.follow(memory, head, &Copies { newer: first..self.batch.count(), older: 0..0 }, root);
-        self.remember(root);
-
-        let earlier = self.ask_again(top);
-        let later = self.ask_again(top);
-        let begun_us = monotonic_us();
-        self.batch.read(memory)?;
-        let was_interrupted = monotonic_us() - begun_us > self.interrupted_us;
-        let before = self.copy(memory, earlier.clone(), top, first, root);
-        std::mem::swap(&mut self.frames, &mut self.before);
-        let now = self.copy(memory, later.clone(), top, first, root);
-        self.proven = 0;
-        let proof = match (before, now) {
-            (End::Root, End::Root) if !was_interrupted => {
-                let hangs_together = self.hangs_together(first..earlier.start, later.start);
-                self.proven = if hangs_together { self.frames_that_stayed() } else { 0 };
-                // One more was live when the later copy began, and its caller never moved.
-                if hangs_together && self.proven + 1 >= self.frames.len() { Proof::Whole } else { Proof::Changed }
-            }
-            (_, End::Root | End::Mended) => Proof::Changed,
-            (End::Root | End::Mended, End::Nowhere) => {
-                std::mem::swap(&mut self.frames, &mut self.before);
-                Proof::Changed
-            }
-            (End::Nowhere, End::Nowhere) => Proof::Broken,
-        };
-        self.remember(root);
-        let ends_elsewhere = root.zip(self.frames.last()).is_some_and(|(root, last)| root != last.address);
-        Ok(if ends_elsewhere && proof != Proof::Broken { Proof::Elsewhere } else { proof })
+        self.ask_topmost(top, first);
+        first..self.batch.count()
     }
 
-    /// Follows the frames through one of the copies; what it lacks is taken from those before, if they have it.
-    fn copy(&mut self, memory: &impl Memory, copy: Range<usize>, top: Top, older: usize, root: Option<u64>) -> End {
-        self.frames.clear();
-        let head = self.head(memory, copy.clone(), top);
-        head.map_or(End::Nowhere, |head| {
-            self.follow(memory, head, &Copies { older: older..copy.start, newer: copy }, root)
-        })
-    }
-
-    /// The topmost frame, as far as it is known beforehand.
-    fn guess(&mut self, memory: &impl Memory, top: Top) -> u64 {
-        match top.is {
-            Indirection::Direct => top.seen,
-            Indirection::ThroughCFrame(offset) => {
-                self.learn_cframe(top.place, top.seen);
-                // It may be gone by now, and the guess with it.
-                memory.read_u64(top.seen.wrapping_add(offset as u64)).unwrap_or(0)
-            }
-        }
-    }
-
-    /// How many frames, from the root on, are the same in both copies; the next one too, if it is the same function.
-    fn frames_that_stayed(&self) -> usize {
-        let pairs = || self.before.iter().rev().zip(self.frames.iter().rev());
-        let stayed = pairs().take_while(|(before, now)| now == before).count();
-        stayed + usize::from(pairs().nth(stayed).is_some_and(|(before, now)| now.is_run_of(before)))
-    }
-
-    /// Whether the callers that were copied once only are those of the frames above them: the lowest frame that was copied
-    /// again must be what it was at first.
-    fn hangs_together(&self, first: Range<usize>, again: usize) -> bool {
-        let all = self.batch.count();
-        let was_copied_again = |frame: &Frame| self.frame_at(frame.address, again..all, again).is_some();
-        match self.frames.iter().position(|frame| !was_copied_again(frame)) {
-            None => true,
-            Some(0) => false,
-            Some(index) => {
-                let lowest = &self.frames[index - 1];
-                let at_first = self.frame_at(lowest.address, first.clone(), first.start);
-                at_first.is_some_and(|(at_first, _)| at_first == *lowest)
-            }
-        }
-    }
-
-    fn remember(&mut self, root: Option<u64>) {
-        if self.links.len() > MOST_LINKS {
-            self.links.clear();
-        }
-        for frame in
-            self.frames.iter().filter(|frame| frame.previous != 0 || root.is_none_or(|root| root == frame.address))
-        {
-            self.links.insert(frame.address, Link { previous: frame.previous, owner: frame.owner });
-        }
-    }
-
-    fn learn_cframe(&mut self, place: u64, cframe: u64) {
-        if self.cframes.len() > MOST_THREADS {
-            self.cframes.clear();
-        }
-        let known = self.cframes.entry(place).or_default();
-        if let Err(position) = known.binary_search(&cframe) {
-            if known.len() == MOST_CFRAMES {
-                known.clear();
-            }
-            known.insert(position.min(known.len()), cframe);
-        }
-    }
-
-    /// Asks for the topmost frame, by way of each `_PyCFrame` that it may be known by.
-    fn ask_head(&mut self, top: Top) -> Range<usize> {
+    /// Asks for what comes after the pointer to the topmost frame, with so many callers as they were when last seen. What
+    /// is between the two copies of the topmost frames is kept short, since they must stay for so long.
+    fn ask_after(&mut self, top: Top, before: Range<usize>) -> First {
+        let cframes = self.ask_cframes(top);
         let first = self.batch.count();
-        self.batch.add(top.place, 8);
-        if let Indirection::ThroughCFrame(offset) = top.is {
-            for cframe in self.cframes.get(&top.place).into_iter().flatten() {
-                self.batch.join(cframe.wrapping_add(offset as u64), 8, first + 1);
+        let anchor = self.predict(top);
+        let nearest = anchor.map_or(self.ahead.len(), |(_, at)| at + 1).min(MOST_NEAREST);
+        for index in (0..nearest).rev() {
+            let (from, to) = self.ahead[index];
+            self.batch.join(from, (to - from) as usize, first);
+        }
+        self.ask_topmost(top, first);
+        let after = first..self.batch.count();
+        if let Some((anchor, _)) = anchor.filter(|&(_, at)| at < nearest && nearest < self.ahead.len()) {
+            for index in nearest..self.ahead.len() {
+                let (from, to) = self.ahead[index];
+                self.batch.join(from, (to - from) as usize, after.end);
             }
+            self.batch.add(anchor, self.layout.size);
+        }
+        First { before, cframes, ahead: after.end..self.batch.count(), after }
+    }
+
+    /// Asks for the uppermost part of the thread's stack of frames, and for the topmost frame where that is elsewhere.
+    fn ask_topmost(&mut self, top: Top, first: usize) {
+        let seen = self.seen(top);
+        let head_owner = self.links.get(&seen.head).map_or(Owner::Thread, |link| link.owner);
+        for (address, owner) in [(seen.on_stack, Owner::Thread), (seen.head, head_owner)] {
+            let (from, to) = self.extent(address, owner);
+            if address != 0 && !self.batch.holds(from, to, first) {
+                self.batch.join(from, (to - from) as usize, first);
+            }
+        }
+    }
+
+    /// Collects what holds the callers as they were when last seen, the nearest first and no more than are worth it. Gives
+    /// the first that tells its end, and its number.
+    fn predict(&mut self, top: Top) -> Option<(u64, usize)> {
+        let Seen { head: mut next, ahead: most, .. } = self.seen(top);
+        let mut anchor = None;
+        self.ahead.clear();
+        // What is remembered may lead in a circle.
+        for _ in 0..MOST_FRAMES {
+            let Some(link) = self.links.get(&next).filter(|_| self.ahead.len() < most) else { break };
+            let extent = self.extent(next, link.owner);
+            if !self.batch.holds(extent.0, extent.1, 0) && !self.ahead.contains(&extent) {
+                if self.tells_its_end(link.owner) {
+                    anchor = anchor.or(Some((next, self.ahead.len())));
+                }
+                self.ahead.push(extent);
+            }
+            next = link.previous;
+        }
+        anchor
+    }
+
+    /// Asks for the pointer to the topmost frame by way of each `_PyCFrame` that it may be known by.
+    fn ask_cframes(&mut self, top: Top) -> Range<usize> {
+        let first = self.batch.count();
+        let Seen { cframe, c_stack: (lowest, highest), .. } = self.seen(top);
+        if cframe != 0 {
+            let from = cframe.saturating_sub(C_STACK_AROUND).max(lowest);
+            let to = cframe.saturating_add(C_STACK_AROUND).min(highest.saturating_add(8));
+            self.batch.add(from, to.saturating_sub(from) as usize);
         }
         first..self.batch.count()
     }
 
-    /// The topmost frame, by these stretches; none where they do not tell.
-    fn head(&mut self, memory: &impl Memory, stretches: Range<usize>, top: Top) -> Option<u64> {
-        let word = |bytes: &[u8]| array(bytes, 0).map(u64::from_ne_bytes);
-        let pointer = self.batch.stretch(stretches.start).and_then(word)?;
+    /// Reads what was asked for first, and tells whether all of it can be of one time.
+    fn read_at_once(&mut self, memory: &impl Memory) -> Result<End, Fault> {
+        let begun_us = monotonic_us();
+        self.batch.read(memory)?;
+        Ok(if monotonic_us() - begun_us > self.interrupted_us { End::Doubted } else { End::Root })
+    }
+
+    /// The topmost frame, by the pointer in a stretch.
+    fn told_head(&mut self, top: Top, stretch: usize, cframes: Range<usize>) -> Option<u64> {
+        let pointer = self.batch.stretch(stretch).and_then(word)?;
+        self.head(top, pointer, cframes)
+    }
+
+    /// The topmost frame, by the pointer to it or to its `_PyCFrame`; none where that was not read along.
+    fn head(&mut self, top: Top, pointer: u64, cframes: Range<usize>) -> Option<u64> {
         let Indirection::ThroughCFrame(offset) = top.is else { return Some(pointer) };
         let place = pointer.wrapping_add(offset as u64);
-        let known = self.batch.at(place, 8, stretches.clone(), stretches.start + 1).map(|(bytes, _)| word(bytes));
-        known.unwrap_or_else(|| {
-            self.learn_cframe(top.place, pointer);
-            memory.read_u64(place).ok()
+        let mut seen = self.seen(top);
+        let (lowest, highest) = seen.c_stack;
+        seen.cframe = place;
+        seen.c_stack = if lowest == 0 { (place, place) } else { (lowest.min(place), highest.max(place)) };
+        self.note(top, seen);
+        let hint = cframes.start;
+        self.batch.at(place, 8, cframes, hint).and_then(|(bytes, _)| word(bytes))
+    }
+
+    /// Follows the frames from the topmost one to the root.
+    fn follow(&mut self, memory: &impl Memory, pointer: u64, start: &Start) -> End {
+        self.frames.clear();
+        let Start { top, first, root, is_last } = start;
+        let miss = if *is_last { End::Nowhere } else { End::Missed };
+        let Some(head) = self.head(*top, pointer, first.cframes.clone()) else { return miss };
+        let begin = first.after.start;
+        // What was copied up to there was copied while the frame that was found last stood.
+        let mut known = first.after.end;
+        let (mut next, mut hint, mut end) = (head, begin, End::Root);
+        let (mut reads, mut ahead, mut is_as_before) = (0_u32, 0, true);
+        let mut anchor = None;
+        while next != 0 {
+            if self.frames.len() == MOST_FRAMES {
+                return End::Nowhere;
+            }
+            let Some((mut frame, index)) = self.frame_at(next, begin..known, hint) else {
+                if known == first.after.end && !first.ahead.is_empty() && self.is_still(anchor, first.ahead.end - 1) {
+                    known = first.ahead.end;
+                    if self.frame_at(next, begin..known, hint).is_some() {
+                        continue;
+                    }
+                }
+                if self.frames.is_empty() && !is_last {
+                    self.note(*top, Seen { head: next, ..self.seen(*top) });
+                    return End::Missed;
+                }
+                ahead = if is_as_before { (2 * ahead).clamp(FIRST_AHEAD, MOST_AHEAD) } else { 0 };
+                if reads == 0 {
+                    self.learn_ahead(*top, is_as_before);
+                }
+                reads += 1;
+                let witness = match anchor {
+                    _ if end != End::Root => Witness::None,
+                    Some(anchor) => Witness::Anchor(anchor),
+                    None => Witness::Pointer,
+                };
+                match self.step(memory, *top, next, ahead, witness) {
+                    _ if reads > MOST_READS => return End::Nowhere,
+                    Step::Failed => return End::Nowhere,
+                    Step::Doubted if witness == Witness::Pointer && !is_last => {
+                        self.expect(start, next);
+                        return End::Missed;
+                    }
+                    Step::Doubted => end = End::Doubted,
+                    Step::Proven => {}
+                }
+                known = self.batch.count();
+                continue;
+            };
+            if !frame.is_plausible() {
+                return End::Nowhere;
+            }
+            let link = self.links.get(&next).copied();
+            is_as_before = link.is_some_and(|link| link.previous == frame.previous);
+            if frame.previous != 0 && self.tells_its_end(frame.owner) {
+                anchor = Some(frame);
+            }
+            // A coroutine that was suspended meanwhile has no caller any more; the one that it had was seen before.
+            if frame.previous == 0
+                && Some(next) != *root
+                && let Some(link) = link.filter(|link| link.previous != 0)
+            {
+                frame.previous = link.previous;
+                end = End::Doubted;
+            }
+            self.frames.push(frame);
+            (next, hint) = (frame.previous, index);
+        }
+        end
+    }
+
+    /// Remembers what was found, and the caller that was read last, so that they are read at once.
+    fn expect(&mut self, start: &Start, caller: u64) {
+        self.remember(start);
+        if let Some((frame, _)) = self.frame_at(caller, 0..self.batch.count(), self.batch.count()) {
+            self.links.insert(caller, Link { previous: frame.previous, owner: frame.owner });
+        }
+        let seen = self.seen(start.top);
+        self.note(start.top, Seen { ahead: seen.ahead.max(FIRST_AHEAD), ..seen });
+    }
+
+    /// Reads a frame that was not asked for, and so many of its callers as they were when last seen.
+    fn step(&mut self, memory: &impl Memory, top: Top, frame: u64, ahead: usize, witness: Witness) -> Step {
+        let first = self.batch.count();
+        let (from, to) = self.extent(frame, self.likely_owner(frame));
+        if !self.batch.add(from, (to - from) as usize) {
+            return Step::Failed;
+        }
+        let mut next = self.links.get(&frame).map_or(0, |link| link.previous);
+        for _ in 0..ahead {
+            let Some(link) = self.links.get(&next).copied() else { break };
+            let (from, to) = self.extent(next, link.owner);
+            if !self.batch.holds(from, to, first) {
+                self.batch.add(from, (to - from) as usize);
+            }
+            next = link.previous;
+        }
+        let pointer = self.batch.count();
+        match witness {
+            Witness::None => {}
+            Witness::Anchor(anchor) => {
+                self.batch.add(anchor.address, self.layout.size);
+            }
+            Witness::Pointer => {
+                self.batch.add(top.place, 8);
+            }
+        }
+        let cframes = if witness == Witness::Pointer { self.ask_cframes(top) } else { pointer..pointer };
+        let again = self.batch.count();
+        if witness == Witness::Pointer {
+            self.ask_again();
+            self.ask_topmost(top, again);
+        }
+        // What comes of it is seen below.
+        let _ = self.batch.read(memory);
+        if self.batch.stretch(first).is_none() {
+            return Step::Failed;
+        }
+        let is_proven = match witness {
+            Witness::None => false,
+            Witness::Anchor(anchor) => self.is_still(Some(anchor), pointer),
+            Witness::Pointer => {
+                let head = self.told_head(top, pointer, cframes);
+                head.is_some_and(|head| self.still_leads_on(head, frame, again..self.batch.count()))
+            }
+        };
+        if is_proven { Step::Proven } else { Step::Doubted }
+    }
+
+    /// Whether a frame that tells its end had not ended when this stretch was copied.
+    fn is_still(&self, anchor: Option<Frame>, stretch: usize) -> bool {
+        anchor.is_some_and(|anchor| {
+            let now = self.frame_at(anchor.address, stretch..stretch + 1, stretch);
+            now.is_some_and(|(now, _)| now.is_run_of(&anchor))
         })
     }
 
-    /// Asks for a frame and its callers, as they were when last seen.
-    fn ask_callers(&mut self, head: u64, first: usize) {
+    /// Whether what the topmost frame is by now leads, by way of these copies, to the frame that was found last; if none
+    /// was found yet, to this one.
+    fn still_leads_on(&self, head: u64, frame: u64, copies: Range<usize>) -> bool {
+        let sought = self.frames.last();
         let mut next = head;
         for _ in 0..MOST_FRAMES {
-            if next == 0 {
-                break;
+            if sought.is_none() && next == frame {
+                return true;
             }
-            let link = self.links.get(&next).copied();
-            let (from, to) = self.extent(next, link.map(|link| link.owner));
-            if !self.batch.holds(from, to, first) && !self.batch.join(from, (to - from) as usize, first) {
-                break;
+            let Some((copy, _)) = self.frame_at(next, copies.clone(), copies.start) else { break };
+            if let Some(sought) = sought.filter(|sought| sought.address == next) {
+                return copy.is_run_of(sought);
             }
-            let Some(link) = link else { break };
-            next = link.previous;
+            next = copy.previous;
         }
+        false
     }
 
-    /// Asks for the topmost frame and for the frames that were just read, once more.
-    fn ask_again(&mut self, top: Top) -> Range<usize> {
-        let begin = self.batch.count();
-        self.ask_head(top);
+    /// Asks for the frames that were found, once more.
+    fn ask_again(&mut self) {
         let first = self.batch.count();
         for index in 0..self.frames.len() {
             let frame = self.frames[index];
-            let (from, to) = self.extent(frame.address, Some(frame.owner));
+            let (from, to) = self.extent(frame.address, frame.owner);
             if self.batch.holds(from, to, first) {
                 continue;
             }
@@ -278,80 +520,104 @@ impl Walker {
                 break;
             }
         }
-        begin..self.batch.count()
     }
 
-    /// What to read for a frame: the whole page where it stands on the thread's stack of frames, together with its
-    /// callers and whatever stands above it by then; just the frame where it does not.
-    fn extent(&self, address: u64, owner: Option<Owner>) -> (u64, u64) {
+    /// Whose a frame most likely is that was not read yet.
+    fn likely_owner(&self, frame: u64) -> Owner {
+        if let Some(link) = self.links.get(&frame) {
+            return link.owner;
+        }
+        let is_near = |callee: &Frame| callee.owner == Owner::Thread && callee.address.abs_diff(frame) < CHUNK;
+        if self.frames.last().is_none_or(is_near) { Owner::Thread } else { Owner::Generator }
+    }
+
+    /// Whether a frame has no caller any more once it ended or was suspended. What was on the thread's stack stays there
+    /// until another frame comes to lie there.
+    fn tells_its_end(&self, owner: Owner) -> bool {
+        owner == Owner::Generator || self.layout.owner.is_none()
+    }
+
+    /// What to read for a frame: where it stands on the thread's stack of frames or on the C stack the whole page, together
+    /// with its callers and whatever stands above it by then; just the frame where it does not.
+    fn extent(&self, address: u64, owner: Owner) -> (u64, u64) {
         let end = address.saturating_add(self.layout.size as u64);
-        match owner {
-            Some(Owner::Thread) if self.layout.owner.is_some() => {
-                (address & !(PAGE - 1), end.saturating_add(PAGE - 1) & !(PAGE - 1))
-            }
-            _ => (address, end),
+        if self.tells_its_end(owner) {
+            return (address, end);
+        }
+        (address & !(PAGE - 1), end.saturating_add(PAGE - 1) & !(PAGE - 1))
+    }
+
+    fn judge(&mut self, end: End, start: &Start) -> Proof {
+        self.remember(start);
+        let moved = self.moved(&start.first);
+        self.proven = if end == End::Root { self.frames.len().saturating_sub(moved) } else { 0 };
+        let ends_elsewhere = start.root.zip(self.frames.last()).is_some_and(|(root, last)| root != last.address);
+        match end {
+            End::Nowhere | End::Missed => Proof::Broken,
+            _ if ends_elsewhere => Proof::Elsewhere,
+            // One more was live when the pointer to it was copied, and its caller never moved.
+            End::Root if moved <= 1 => Proof::Whole,
+            End::Root | End::Doubted => Proof::Changed,
         }
     }
 
-    /// Follows the frames from `head` through these copies, into `frames`, and reads what they lack.
-    fn follow(&mut self, memory: &impl Memory, head: u64, copies: &Copies, root: Option<u64>) -> End {
-        self.frames.clear();
-        let (mut next, mut hint, mut is_mended, mut reads) = (head, copies.newer.start, false, 0);
-        let unasked = self.batch.count();
-        while next != 0 {
-            if self.frames.len() == MOST_FRAMES {
-                return End::Nowhere;
-            }
-            let newer = self.frame_at(next, copies.newer.clone(), hint);
-            // An older copy is of use for callers alone: what it has of a frame above them is from another stack.
-            let older =
-                newer.or_else(|| self.frame_at(next, copies.older.clone(), hint).filter(|_| !self.frames.is_empty()));
-            let found = older.or_else(|| self.frame_at(next, unasked..self.batch.count(), hint));
-            let Some((mut frame, index)) = found else {
-                reads += 1;
-                if reads > MOST_READS || !self.read_more(memory, next) {
-                    return End::Nowhere;
-                }
-                continue;
-            };
-            is_mended |= index >= unasked;
-            if !frame.is_plausible() {
-                return End::Nowhere;
-            }
-            // A coroutine that was suspended meanwhile has no caller any more; the one that it had was seen before.
-            if frame.previous == 0
-                && Some(next) != root
-                && let Some(link) = self.links.get(&next).filter(|link| link.previous != 0)
-            {
-                frame.previous = link.previous;
-                is_mended = true;
-            }
-            self.frames.push(frame);
-            (next, hint) = (frame.previous, index);
+    /// How many of the topmost frames were not the same before the pointer to them was copied and after; of the last that
+    /// was not, only which function it is.
+    fn moved(&self, first: &First) -> usize {
+        let Some(leaf) = self.frames.first() else { return 0 };
+        let copied = |frame: &Frame, among: &Range<usize>| {
+            self.frame_at(frame.address, among.clone(), among.start).map(|(frame, _)| frame)
+        };
+        let topmost = self.frames.iter().take_while(|frame| copied(frame, &first.before).is_some()).count();
+        if topmost == 0 {
+            // One that was not expected at all was proven when it was read.
+            return if copied(leaf, &first.after).is_some() { self.frames.len() } else { 0 };
         }
-        if is_mended { End::Mended } else { End::Root }
+        let topmost = &self.frames[..topmost];
+        let stayed = topmost.iter().rev().take_while(|frame| copied(frame, &first.before) == Some(**frame)).count();
+        let moved = topmost.len() - stayed;
+        let last = moved.checked_sub(1).and_then(|last| topmost.get(last));
+        let is_same = |frame: &Frame| copied(frame, &first.before).is_some_and(|before| frame.is_run_of(&before));
+        moved - usize::from(last.is_some_and(is_same))
     }
 
-    /// Reads a frame that was not asked for, with the whole page that it is in: its callers are often near, and a page
-    /// costs no more than a frame. Its callers as they were when last seen come along. False when it cannot be read.
-    fn read_more(&mut self, memory: &impl Memory, frame: u64) -> bool {
-        let first = self.batch.count();
-        let Some(end) = frame.checked_add(self.layout.size as u64 + PAGE - 1) else { return false };
-        let from = frame & !(PAGE - 1);
-        if !self.batch.add(from, ((end & !(PAGE - 1)) - from) as usize) {
-            return false;
+    fn remember(&mut self, start: &Start) {
+        if self.links.len() > MOST_LINKS {
+            self.links.clear();
         }
-        let mut next = self.links.get(&frame).map_or(0, |link| link.previous);
-        for _ in 0..FRAMES_AHEAD {
-            let Some(link) = self.links.get(&next).copied() else { break };
-            let (from, to) = self.extent(next, Some(link.owner));
-            if !self.batch.holds(from, to, first) {
-                self.batch.add(from, (to - from) as usize);
-            }
-            next = link.previous;
+        let is_end = |frame: &Frame| start.root.is_none_or(|root| root == frame.address);
+        for frame in self.frames.iter().filter(|frame| frame.previous != 0 || is_end(frame)) {
+            self.links.insert(frame.address, Link { previous: frame.previous, owner: frame.owner });
         }
-        let _ = self.batch.read(memory);
-        self.batch.stretch(first).is_some()
+        let mut seen = self.seen(start.top);
+        seen.head = self.frames.first().map_or(0, |frame| frame.address);
+        let on_stack = self.frames.iter().find(|frame| frame.owner == Owner::Thread);
+        seen.on_stack = on_stack.map_or(seen.on_stack, |frame| frame.address);
+        self.note(start.top, seen);
+    }
+
+    /// Notes whether a caller that had to be read was the one that it was before: then reading it along would have been
+    /// better.
+    fn learn_ahead(&mut self, top: Top, is_as_before: bool) {
+        let mut seen = self.seen(top);
+        seen.ahead = if is_as_before { (2 * seen.ahead).clamp(FIRST_AHEAD, MOST_AHEAD) } else { seen.ahead / 2 };
+        self.note(top, seen);
+    }
+
+    /// Forgets where a thread was; false when that was not known anyway.
+    fn forget(&mut self, top: Top) -> bool {
+        self.tops.remove(&top.place).is_some()
+    }
+
+    fn seen(&self, top: Top) -> Seen {
+        self.tops.get(&top.place).copied().unwrap_or_default()
+    }
+
+    fn note(&mut self, top: Top, seen: Seen) {
+        if self.tops.len() > MOST_THREADS {
+            self.tops.clear();
+        }
+        self.tops.insert(top.place, seen);
     }
 
     fn frame_at(&self, address: u64, among: Range<usize>, hint: usize) -> Option<(Frame, usize)> {
@@ -360,20 +626,8 @@ impl Walker {
     }
 }
 
-/// Which stretches hold frames: the callers that the newer ones lack are taken from the older ones.
-struct Copies {
-    newer: Range<usize>,
-    older: Range<usize>,
-}
-
-/// Where following frames ended.
-enum End {
-    /// At the root.
-    Root,
-    /// At the root, by way of what was not copied together with the rest.
-    Mended,
-    /// Nowhere: in a circle, or in what is no frame.
-    Nowhere,
+fn word(bytes: &[u8]) -> Option<u64> {
+    array(bytes, 0).map(u64::from_ne_bytes)
 }
 
 #[cfg(test)]

@@ -15,15 +15,14 @@ use crate::os::threads::tick_ns;
 use crate::os::usage::thread_cpu_us;
 use crate::sample::Slice;
 use crate::sample::native::attach::attach;
-use crate::sample::native::codes::CodeId;
-use crate::sample::native::glimpse::Glimpser;
+use crate::sample::native::glimpse::Glimpse;
 use crate::sample::native::layout::Interpreter;
 use crate::sample::native::names::thread_names;
 use crate::sample::native::record::{Counts, FrameRecord, NativeSample, NativeSlice, State, ThreadSamples};
 use crate::sample::native::refusal::Refusal;
 use crate::sample::native::stacks::Stacks;
-use crate::sample::native::threads::python_threads;
-use crate::sample::native::walk::{Top, Walker};
+use crate::sample::native::threads::{PythonThread, python_threads};
+use crate::sample::native::walk::{Proof, Walker};
 use crate::sample::native::watched::{Counted, Since, Watched, Worth};
 use crate::sample::profile::StackNode;
 
@@ -42,7 +41,6 @@ pub struct NativeWorker {
     procfs: Procfs,
     memory: ProcessMemory,
     interpreter: Interpreter,
-    glimpser: Glimpser,
     walker: Walker,
     stacks: Stacks,
     threads: BTreeMap<i32, Watched>,
@@ -75,11 +73,17 @@ struct Seen {
     asks_for_gil: Option<bool>,
 }
 
-/// What was seen before the frames are read.
-#[derive(Debug, Default, Clone, Copy)]
-struct Glimpsed {
-    seen: Seen,
-    top: Option<Top>,
+impl Seen {
+    fn of(glimpse: &Glimpse, thread: &PythonThread) -> Self {
+        let holds_gil = glimpse.gil_holder == thread.address;
+        Self {
+            holds_gil,
+            gil_is_taken: glimpse.gil_holder != 0 && !holds_gil,
+            is_collecting: glimpse.is_collecting,
+            asks_for_gil: glimpse.asks_for_gil,
+            ..Self::default()
+        }
+    }
 }
 
 /// Which threads are looked at.
@@ -106,7 +110,6 @@ impl NativeWorker {
             process,
             procfs: procfs.clone(),
             memory,
-            glimpser: Glimpser::default(),
             walker: Walker::new(interpreter.layout.frame),
             interpreter,
             stacks: Stacks::default(),
@@ -155,7 +158,7 @@ impl NativeWorker {
             self.gone = true;
         }
         // What cannot be looked at again now is looked at the next time.
-        let _ = self.stacks.codes.recheck(&self.memory, &self.interpreter);
+        let _ = self.stacks.recheck(&self.memory, &self.interpreter);
         self.cost_us += thread_cpu_us() - begun_us;
     }
 
@@ -195,7 +198,7 @@ impl NativeWorker {
         let (before, after) = self.kernel_ticks;
         let tree = &self.stacks.tree;
         let frames = tree.places()[self.told.frames..].iter().map(|&(code, line)| {
-            let code = self.stacks.codes.code(CodeId(code));
+            let code = self.stacks.code(code);
             FrameRecord { function: code.function.expose().to_owned(), file: code.file.expose().to_owned(), line }
         });
         let frames: Vec<FrameRecord> = frames.collect();
@@ -255,15 +258,16 @@ impl NativeWorker {
     /// Notes where a thread that ran is now, and what it does.
     fn sample(&mut self, thread: &mut Watched, since: &Since) {
         // A thread asleep has no stack that costs anything: where it sleeps is looked at now and then.
-        let is_on = thread.activity.is_running().unwrap_or(false);
-        let looks_at_stack =
-            is_on || thread.sleeps_in.is_none() || since.at_us >= thread.slept_us + LOOK_AT_SLEEPERS_US;
-        let seen =
-            if looks_at_stack { self.read_stack(thread) } else { self.glimpse(thread).map(|glimpsed| glimpsed.seen) };
+        let is_due = thread.sleeps_in.is_none() || since.at_us >= thread.slept_us + LOOK_AT_SLEEPERS_US;
+        // One that was at work mostly still is, and then who holds the GIL tells so for less than the kernel asks.
+        let mut is_on = if thread.was_on { None } else { Some(thread.activity.is_running().unwrap_or(false)) };
+        let looks_at_stack = is_due || is_on.unwrap_or(true);
+        let seen = if looks_at_stack { self.read_stack(thread) } else { self.glimpse(thread) };
         let mut seen = seen.unwrap_or_else(|_| {
             self.counts.failed += 1;
             Seen::default()
         });
+        let is_on = *is_on.get_or_insert_with(|| seen.holds_gil || thread.activity.is_running().unwrap_or(false));
         if is_on {
             thread.slept_us = 0;
         } else if looks_at_stack {
@@ -290,39 +294,39 @@ impl NativeWorker {
     }
 
     /// Looks at a thread, but not at its frames.
-    fn glimpse(&mut self, thread: &mut Watched) -> Result<Glimpsed, Fault> {
-        let Some(python) = thread.python else { return Ok(Glimpsed::default()) };
-        let Some(glimpse) = self.glimpser.look(&self.memory, &self.interpreter, &python)? else {
-            // It ended, or its record was given to another: the next look at the list tells.
-            thread.python = None;
-            return Ok(Glimpsed::default());
-        };
-        let holds_gil = glimpse.gil_holder == python.address;
-        let seen = Seen {
-            holds_gil,
-            gil_is_taken: glimpse.gil_holder != 0 && !holds_gil,
-            is_collecting: glimpse.is_collecting,
-            asks_for_gil: glimpse.asks_for_gil,
-            ..Seen::default()
-        };
-        Ok(Glimpsed { seen, top: glimpse.top })
+    fn glimpse(&mut self, thread: &mut Watched) -> Result<Seen, Fault> {
+        let Some(python) = thread.python else { return Ok(Seen::default()) };
+        let glimpse = self.walker.look(&self.memory, &self.interpreter, &python)?;
+        // It ended, or its record was given to another: the next look at the list tells.
+        thread.python = glimpse.map(|_| python);
+        Ok(glimpse.map_or_else(Seen::default, |glimpse| Seen::of(&glimpse, &python)))
     }
 
     /// Reads the stack of a thread; of one that Python does not know there is nothing to be seen.
     fn read_stack(&mut self, thread: &mut Watched) -> Result<Seen, Fault> {
-        let Glimpsed { mut seen, top } = self.glimpse(thread)?;
-        let Some(top) = top else { return Ok(seen) };
-        (seen.stack, seen.worth) = self.walk(thread, top)?;
+        let Some(python) = thread.python else { return Ok(Seen::default()) };
+        let root = thread.ends.root;
+        let Some((glimpse, proof)) = self.walker.walk(&self.memory, &self.interpreter, &python, root)? else {
+            thread.python = None;
+            return Ok(Seen::default());
+        };
+        let mut seen = Seen::of(&glimpse, &python);
+        if glimpse.pointer.is_none() {
+            return Ok(seen);
+        }
+        (seen.stack, seen.worth) = self.judge(thread, proof);
         for _ in 0..MOST_RETRIES {
             let is_known = |stack: Option<u32>| stack.is_some_and(|stack| self.stacks.tree.is_confirmed(stack));
             if seen.worth == Worth::Whole || seen.worth == Worth::Doubtful && is_known(seen.stack) {
                 break;
             }
             self.counts.retries += 1;
-            let (stack, worth) = self.walk(thread, top)?;
-            // What was seen first is what is counted, or else short functions would give way to longer ones. The
-            // second look only tells which calls there are.
-            if seen.worth == Worth::Torn {
+            let walked = self.walker.walk(&self.memory, &self.interpreter, &python, thread.ends.root)?;
+            let Some((_, proof)) = walked else { break };
+            let (stack, worth) = self.judge(thread, proof);
+            // By now the callers are known where they are, and the second look comes some microseconds after the first
+            // wherever the thread is: it is as good, and is not waited for until it stands still.
+            if worth == Worth::Whole || seen.worth == Worth::Torn {
                 (seen.stack, seen.worth) = (stack, worth);
             }
         }
@@ -331,8 +335,8 @@ impl NativeWorker {
         Ok(seen)
     }
 
-    fn walk(&mut self, thread: &mut Watched, top: Top) -> Result<(Option<u32>, Worth), Fault> {
-        let proof = self.walker.walk(&self.memory, top, thread.ends.root)?;
+    /// What the frames that were just read stand for, and what that is worth.
+    fn judge(&mut self, thread: &mut Watched, proof: Proof) -> (Option<u32>, Worth) {
         let frames = self.walker.frames();
         let resolved = self.stacks.resolve(&self.memory, &self.interpreter.layout, frames, &mut thread.trail);
         let worth = if resolved.unreadable > 0 { Worth::Torn } else { thread.ends.judge(proof, frames.last()) };
@@ -341,7 +345,7 @@ impl NativeWorker {
         {
             self.stacks.tree.confirm(stack);
         }
-        Ok((resolved.stack, worth))
+        (resolved.stack, worth)
     }
 
     fn list_threads(&mut self, now_us: u64, counted: Counted) -> io::Result<()> {
