@@ -9,7 +9,8 @@ use std::{
 
 use litellm_capture::os::memory::ProcessMemory;
 use litellm_capture::sample::native::layout::{
-    CodeLayout, FrameLayout, Gil, Indirection, Instruction, Interpreter, Layout, ObjectLayout, ThreadLayout, Version,
+    CodeLayout, FrameLayout, Gil, Indirection, Instruction, Interpreter, Layout, ObjectLayout, Ownership, ThreadLayout,
+    Version,
 };
 use serde_json::Value;
 
@@ -138,7 +139,7 @@ pub fn layout(version: Version) -> Layout {
             executable: 0,
             executable_tag: 0,
             instruction: if version.minor > 10 { Instruction::Address(0) } else { Instruction::Index(0) },
-            owner: None,
+            owner: Ownership::Byte(0),
             shim_owner: 3,
         },
         code: CodeLayout {

@@ -119,15 +119,8 @@ impl Batch {
         self.came.get(index)?.then(|| &self.bytes[offset..offset + length])
     }
 
-    /// The bytes at an address and the number of the stretch that holds them, looked for in the stretches `among`, from
-    /// number `hint` on first: frames that call each other mostly stand in the order in which they were asked for.
-    pub fn at(&self, address: u64, length: usize, among: Range<usize>, hint: usize) -> Option<(&[u8], usize)> {
-        let hint = hint.clamp(among.start, among.end);
-        let further = self.find(address, length, hint..among.end);
-        further.or_else(|| self.find(address, length, among.start..hint))
-    }
-
-    fn find(&self, address: u64, length: usize, among: Range<usize>) -> Option<(&[u8], usize)> {
+    /// The bytes at an address and the number of the first of these stretches that holds them.
+    pub fn at(&self, address: u64, length: usize, among: Range<usize>) -> Option<(&[u8], usize)> {
         let (first, address) = (among.start, usize::try_from(address).ok()?);
         for (index, stretch) in self.stretches.get(among)?.iter().enumerate() {
             let from = address.wrapping_sub(stretch.base);

@@ -1,6 +1,6 @@
 //! One frame, as its bytes in the target tell it.
 
-use crate::sample::native::layout::{FrameLayout, Instruction, OWNED_BY_GENERATOR};
+use crate::sample::native::layout::{FrameLayout, Instruction, OWNED_BY_GENERATOR, Ownership};
 
 /// What a sampler wants of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,14 +26,20 @@ pub enum Owner {
     Generator,
     /// A piece of C stack between two runs of the interpreter: no function.
     Shim,
+    /// It ended, was suspended, or is about to begin: a function.
+    Nobody,
 }
 
 impl Frame {
     /// The frame at `address` in these bytes, which are as many as its layout says.
     pub fn parse(layout: &FrameLayout, address: u64, bytes: &[u8]) -> Option<Self> {
-        let owner = match layout.owner.map(|offset| bytes.get(offset).copied()) {
-            None => Owner::Thread,
-            Some(owner) => match owner? {
+        let owner = match layout.owner {
+            Ownership::Generator { state, .. } if *bytes.get(state)? != 0 => Owner::Nobody,
+            Ownership::Generator { generator, .. } if u64::from_ne_bytes(array(bytes, generator)?) == 0 => {
+                Owner::Thread
+            }
+            Ownership::Generator { .. } => Owner::Generator,
+            Ownership::Byte(offset) => match *bytes.get(offset)? {
                 OWNED_BY_GENERATOR => Owner::Generator,
                 owner if owner >= layout.shim_owner => Owner::Shim,
                 _ => Owner::Thread,

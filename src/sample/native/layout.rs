@@ -78,11 +78,27 @@ pub struct FrameLayout {
     pub executable_tag: u64,
     /// The instruction.
     pub instruction: Instruction,
-    /// `owner`, one byte; none in 3.10.
-    pub owner: Option<usize>,
+    /// Whose it is.
+    pub owner: Ownership,
     /// The owner from which on a frame stands for a piece of C stack and not for a function: 3 (`FRAME_OWNED_BY_CSTACK`,
     /// later `FRAME_OWNED_BY_INTERPRETER`); such frames exist from 3.12 on.
     pub shim_owner: u8,
+}
+
+/// How a frame tells whose it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ownership {
+    /// By a pointer to its generator or coroutine at this offset, zero where it has none, and by one byte that is zero
+    /// while it is executed (`f_gen`, `f_state`, `FRAME_EXECUTING`, 3.10). Each frame is an object by itself, which has no
+    /// caller any more once it ended.
+    Generator {
+        /// `f_gen`.
+        generator: usize,
+        /// `f_state`.
+        state: usize,
+    },
+    /// By one byte at this offset (`owner`, 3.11 on). Those that are of the thread lie on its stack of frames.
+    Byte(usize),
 }
 
 /// The owner of a frame that lives in its generator or coroutine (`FRAME_OWNED_BY_GENERATOR`).

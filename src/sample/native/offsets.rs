@@ -6,7 +6,8 @@
 use std::array;
 
 use crate::sample::native::layout::{
-    CodeLayout, FrameLayout, GilWay, Indirection, Instruction, Layout, ObjectLayout, ThreadLayout, Version, Way,
+    CodeLayout, FrameLayout, GilWay, Indirection, Instruction, Layout, ObjectLayout, Ownership, ThreadLayout, Version,
+    Way,
 };
 use crate::sample::native::refusal::{NEWEST_MINOR, Refusal};
 use crate::sample::native::tables::SHIM_OWNER;
@@ -240,7 +241,7 @@ impl Table {
             // `Py_TAG_BITS` of `pycore_stackref.h`; in 3.13 the field is a plain pointer.
             executable_tag: if version.minor >= 14 { 3 } else { 0 },
             instruction: Instruction::Address(instruction),
-            owner: Some(owner),
+            owner: Ownership::Byte(owner),
             shim_owner: SHIM_OWNER,
         })
     }

@@ -5,7 +5,8 @@
 //! checked in the running process all the same.
 
 use crate::sample::native::layout::{
-    CodeLayout, FrameLayout, GilWay, Indirection, Instruction, Layout, ObjectLayout, ThreadLayout, Version, Way,
+    CodeLayout, FrameLayout, GilWay, Indirection, Instruction, Layout, ObjectLayout, Ownership, ThreadLayout, Version,
+    Way,
 };
 
 /// The oldest CPython that is read: 3.10.
@@ -97,12 +98,12 @@ const THREAD_3_12: ThreadLayout = ThreadLayout {
 
 /// `cpython/frameobject.h`.
 const FRAME_3_10: FrameLayout = FrameLayout {
-    size: 100,
+    size: 112,
     previous: 24,
     executable: 32,
     executable_tag: 0,
     instruction: Instruction::Index(96),
-    owner: None,
+    owner: Ownership::Generator { generator: 88, state: 108 },
     shim_owner: SHIM_OWNER,
 };
 
@@ -113,7 +114,7 @@ const FRAME_3_11: FrameLayout = FrameLayout {
     executable: 32,
     executable_tag: 0,
     instruction: Instruction::Address(56),
-    owner: Some(69),
+    owner: Ownership::Byte(69),
     shim_owner: SHIM_OWNER,
 };
 
@@ -123,7 +124,7 @@ const FRAME_3_12: FrameLayout = FrameLayout {
     executable: 0,
     executable_tag: 0,
     instruction: Instruction::Address(56),
-    owner: Some(70),
+    owner: Ownership::Byte(70),
     shim_owner: SHIM_OWNER,
 };
 

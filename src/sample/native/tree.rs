@@ -55,11 +55,12 @@ impl Tree {
         }
     }
 
-    /// Whether every call of this stack was seen beyond doubt, in whatever stacks.
+    /// Whether every call of this stack was seen beyond doubt, in whatever stacks. How often a function calls itself, only
+    /// the very same stack tells.
     pub fn is_confirmed(&self, stack: u32) -> bool {
         let mut next = Some(stack);
         while let Some(stack) = next.filter(|&stack| !self.is_noted(stack)) {
-            if self.call(stack).is_some_and(|call| !self.calls.contains(&call)) {
+            if self.call(stack).is_some_and(|call| call.0 == call.1 || !self.calls.contains(&call)) {
                 return false;
             }
             next = self.parent(stack);
@@ -113,6 +114,17 @@ mod tests {
         let impossible = stack(&mut tree, &[(1, 10), (3, 30)]);
         assert!(tree.is_confirmed(possible));
         assert!(!tree.is_confirmed(impossible));
+    }
+
+    #[test]
+    fn how_often_a_function_calls_itself_is_not_told_by_another_stack() {
+        let mut tree = Tree::default();
+        let seen = stack(&mut tree, &[(1, 10), (2, 20), (2, 20), (2, 20)]);
+        tree.confirm(seen);
+        let shorter = stack(&mut tree, &[(1, 10), (2, 20), (2, 20)]);
+        let longer = stack(&mut tree, &[(1, 10), (2, 20), (2, 20), (2, 20), (2, 20)]);
+        assert!(tree.is_confirmed(shorter));
+        assert!(!tree.is_confirmed(longer));
     }
 
     #[test]

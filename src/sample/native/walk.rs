@@ -15,16 +15,17 @@
 //! Which frames there are is guessed from what was last seen: each frame's caller is remembered by its address, and
 //! read along where that was right lately. What was not guessed takes a call for each step.
 
+use std::mem::take;
 use std::ops::Range;
+use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
-use crate::os::clock::monotonic_us;
 use crate::os::memory::{Fault, Memory};
 use crate::sample::native::batch::{Batch, PAGE};
 use crate::sample::native::frame::{Frame, Owner, array};
 use crate::sample::native::glimpse::Glimpse;
-use crate::sample::native::layout::{FrameLayout, Indirection, Interpreter, ThreadLayout};
+use crate::sample::native::layout::{FrameLayout, Indirection, Interpreter, Ownership, ThreadLayout};
 use crate::sample::native::threads::PythonThread;
 
 /// Deeper stacks are cut: Python's own limit is 1,000 unless it was raised.
@@ -33,6 +34,8 @@ pub const MOST_FRAMES: usize = 4_096;
 const MOST_READS: u32 = 512;
 /// So many callers are read along at first where they were as before; each time that they still are, twice as many.
 const FIRST_AHEAD: usize = 4;
+/// Where every frame is an object by itself, at least so many: what is not read along has ended when it is.
+const OBJECTS_AHEAD: usize = 16;
 /// But no more than that.
 const MOST_AHEAD: usize = 64;
 /// So often it is looked anew where a thread's topmost frames are.
@@ -44,6 +47,11 @@ const READ_AGAIN: usize = 8;
 /// Frames of a thread's stack of frames lie together in chunks of this size (`DATA_STACK_CHUNK_SIZE` in
 /// `Python/pystate.c`).
 const CHUNK: u64 = 16 << 10;
+/// So many callers of the topmost frame at most are looked at for one that tells its end.
+const MOST_TOPMOST: usize = 4;
+/// So many bytes at least below the topmost frame on the thread's stack of frames are read both before and after the
+/// pointer to it: a dozen callers.
+const AMID: u64 = 2 << 10;
 /// So much of the C stack is read on either side of the `_PyCFrame` that was last seen: there is one for each run of the
 /// interpreter on it.
 const C_STACK_AROUND: u64 = 2 << 10;
@@ -51,8 +59,8 @@ const C_STACK_AROUND: u64 = 2 << 10;
 const MOST_LINKS: usize = 65_536;
 /// More threads than are ever read.
 const MOST_THREADS: usize = 4_096;
-/// A first call that took longer was interrupted in its midst (a whole one of 200 frames takes some 60 microseconds).
-const INTERRUPTED_US: u64 = 500;
+/// A first call that took so many times as long as they do was interrupted in its midst.
+const INTERRUPTED: u64 = 3;
 
 /// Whether the frames can have stood there together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,10 +93,21 @@ pub struct Walker {
     /// What was last seen of each thread, by the place of its pointer to the topmost frame.
     tops: FxHashMap<u64, Seen>,
     frames: Vec<Frame>,
+    /// The stretches in which callers are looked for.
+    copies: Vec<Range<usize>>,
     proven: usize,
-    interrupted_us: u64,
+    pace: Pace,
     /// What to ask for, the last first.
     ahead: Vec<(u64, u64)>,
+}
+
+/// How long calls take.
+#[derive(Debug)]
+struct Pace {
+    /// For each stretch.
+    usual_ns: u64,
+    /// So many times as long is out of the usual.
+    most: u64,
 }
 
 /// What was last seen of a frame.
@@ -113,16 +132,41 @@ struct Seen {
     c_stack: (u64, u64),
 }
 
-/// What the first call asks for.
+/// What the first call asks for, in this order.
 struct First {
     /// The topmost frames as they were last seen, before the pointer to them.
     before: Range<usize>,
     /// The `_PyCFrame`s, after the pointer to one of them.
     cframes: Range<usize>,
-    /// The nearest callers, and after them the topmost frames again.
+    /// The topmost frames again.
     after: Range<usize>,
+    /// The pointer again, by way of the `_PyCFrame` that was last seen, and the topmost frames once more.
+    again: Range<usize>,
+    /// The nearest callers.
+    nearest: Range<usize>,
+    /// What shows that the topmost frames were still there.
+    joint: Option<Joint>,
     /// Farther callers, and after them the nearest that tells its end, again.
     ahead: Range<usize>,
+}
+
+/// Where it is asked what the topmost frames are by then.
+#[derive(Clone)]
+struct Asked {
+    /// The pointer to the topmost one.
+    pointer: usize,
+    /// The `_PyCFrame`s that it may be known by.
+    cframes: Range<usize>,
+    /// Copies that came after it.
+    copies: Range<usize>,
+}
+
+/// What shows that the topmost frames were there after their callers were copied.
+enum Joint {
+    /// One of them that tells its end, and the stretch with a copy of it.
+    Anchor(u64, usize),
+    /// None of them does: what the topmost frames were by then.
+    Pointer(Asked),
 }
 
 /// Where a walk begins, and where it should end.
@@ -170,6 +214,18 @@ enum Step {
     Failed,
 }
 
+impl Pace {
+    /// Whether a call for so many stretches took about as long as they do.
+    fn is_usual(&mut self, took: Duration, stretches: usize) -> bool {
+        // The call itself takes as long as some stretches.
+        let each_ns = took.as_nanos() as u64 / (stretches as u64 + 4);
+        let usual_ns = self.usual_ns;
+        let longer_ns = each_ns.min(usual_ns.saturating_mul(2)).saturating_sub(usual_ns);
+        self.usual_ns = if usual_ns == 0 { each_ns } else { each_ns.min(usual_ns + longer_ns / 16) };
+        usual_ns == 0 || each_ns <= usual_ns.saturating_mul(self.most)
+    }
+}
+
 impl Top {
     /// Of the thread whose `PyThreadState` is at an address.
     pub fn of(layout: &ThreadLayout, thread: u64) -> Self {
@@ -186,8 +242,9 @@ impl Walker {
             links: FxHashMap::default(),
             tops: FxHashMap::default(),
             frames: Vec::new(),
+            copies: Vec::new(),
             proven: 0,
-            interrupted_us: INTERRUPTED_US,
+            pace: Pace { usual_ns: 0, most: INTERRUPTED },
             ahead: Vec::new(),
         }
     }
@@ -258,44 +315,91 @@ impl Walker {
     }
 
     /// Asks for what comes after the pointer to the topmost frame, with so many callers as they were when last seen. What
-    /// is between the two copies of the topmost frames is kept short, since they must stay for so long.
+    /// must stay for longest comes last.
     fn ask_after(&mut self, top: Top, before: Range<usize>) -> First {
         let cframes = self.ask_cframes(top);
-        let first = self.batch.count();
         let anchor = self.predict(top);
-        let nearest = anchor.map_or(self.ahead.len(), |(_, at)| at + 1).min(MOST_NEAREST);
-        for index in (0..nearest).rev() {
-            let (from, to) = self.ahead[index];
-            self.batch.join(from, (to - from) as usize, first);
-        }
-        self.ask_topmost(top, first);
+        let first = self.batch.count();
+        let topmost = self.ask_topmost(top, first);
         let after = first..self.batch.count();
-        if let Some((anchor, _)) = anchor.filter(|&(_, at)| at < nearest && nearest < self.ahead.len()) {
-            for index in nearest..self.ahead.len() {
+        let again = self.ask_pointer(top);
+        self.ask_topmost(top, again.end);
+        let again = again.start..self.batch.count();
+        let near = anchor.map_or(self.ahead.len(), |(_, at)| at + 1).min(MOST_NEAREST);
+        for index in (0..near).rev() {
+            let (from, to) = self.ahead[index];
+            self.batch.join(from, (to - from) as usize, again.end);
+        }
+        let nearest = again.end..self.batch.count();
+        let joint = (!nearest.is_empty()).then(|| self.ask_joint(top, topmost));
+        let first = self.batch.count();
+        if let Some((anchor, _)) = anchor.filter(|&(_, at)| at < near && near < self.ahead.len()) {
+            for index in near..self.ahead.len() {
                 let (from, to) = self.ahead[index];
-                self.batch.join(from, (to - from) as usize, after.end);
+                self.batch.join(from, (to - from) as usize, first);
             }
             self.batch.add(anchor, self.layout.size);
         }
-        First { before, cframes, ahead: after.end..self.batch.count(), after }
+        let ahead = first..self.batch.count();
+        First { before, cframes, after, again, nearest, joint, ahead }
     }
 
-    /// Asks for the uppermost part of the thread's stack of frames, and for the topmost frame where that is elsewhere.
-    fn ask_topmost(&mut self, top: Top, first: usize) {
-        let seen = self.seen(top);
-        let head_owner = self.links.get(&seen.head).map_or(Owner::Thread, |link| link.owner);
-        for (address, owner) in [(seen.on_stack, Owner::Thread), (seen.head, head_owner)] {
-            let (from, to) = self.extent(address, owner);
-            if address != 0 && !self.batch.holds(from, to, first) {
-                self.batch.join(from, (to - from) as usize, first);
-            }
+    /// Asks for the uppermost part of the thread's stack of frames, for the topmost frame where that is elsewhere, and for
+    /// its callers up to the second that tells its end. Gives the last that does.
+    fn ask_topmost(&mut self, top: Top, first: usize) -> Option<u64> {
+        let Seen { head: mut next, on_stack, .. } = self.seen(top);
+        if on_stack != 0 {
+            self.ask_frame(on_stack, Owner::Thread, first);
         }
+        let mut anchor = None;
+        for _ in 0..MOST_TOPMOST {
+            if next == 0 {
+                break;
+            }
+            let link = self.links.get(&next).copied().unwrap_or(Link { previous: 0, owner: Owner::Thread });
+            self.ask_frame(next, link.owner, first);
+            if self.tells_its_end(link.owner) && anchor.replace(next).is_some() {
+                break;
+            }
+            next = link.previous;
+        }
+        anchor
+    }
+
+    /// Asks for a topmost frame, with what is close below it.
+    fn ask_frame(&mut self, address: u64, owner: Owner, first: usize) {
+        let (mut from, to) = self.extent(address, owner);
+        if owner == Owner::Thread && !self.tells_its_end(owner) {
+            from = address.saturating_sub(AMID) & !(PAGE - 1);
+        }
+        if !self.batch.holds(from, to, first) {
+            self.batch.join(from, (to - from) as usize, first);
+        }
+    }
+
+    /// Asks for the pointer to the topmost frame, and for where it is if the `_PyCFrame` is the one that was last seen.
+    fn ask_pointer(&mut self, top: Top) -> Range<usize> {
+        let first = self.batch.count();
+        self.batch.add(top.place, 8);
+        if let Indirection::ThroughCFrame(_) = top.is {
+            self.batch.add(self.seen(top).cframe, 8);
+        }
+        first..self.batch.count()
+    }
+
+    /// Asks for what shows that the topmost frames are still there.
+    fn ask_joint(&mut self, top: Top, anchor: Option<u64>) -> Joint {
+        let Some(anchor) = anchor else { return Joint::Pointer(self.ask_again(top, 0)) };
+        let stretch = self.batch.count();
+        self.batch.add(anchor, self.layout.size);
+        Joint::Anchor(anchor, stretch)
     }
 
     /// Collects what holds the callers as they were when last seen, the nearest first and no more than are worth it. Gives
     /// the first that tells its end, and its number.
     fn predict(&mut self, top: Top) -> Option<(u64, usize)> {
-        let Seen { head: mut next, ahead: most, .. } = self.seen(top);
+        let Seen { head: mut next, ahead, .. } = self.seen(top);
+        let most = if self.tells_its_end(Owner::Thread) { ahead.max(OBJECTS_AHEAD) } else { ahead };
         let mut anchor = None;
         self.ahead.clear();
         // What is remembered may lead in a circle.
@@ -313,6 +417,26 @@ impl Walker {
         anchor
     }
 
+    /// Asks which frame is the topmost by then, and for so many of those that were found, and for the topmost ones.
+    fn ask_again(&mut self, top: Top, found: usize) -> Asked {
+        let pointer = self.batch.count();
+        self.batch.add(top.place, 8);
+        let cframes = self.ask_cframes(top);
+        let first = self.batch.count();
+        for index in 0..found {
+            let frame = self.frames[index];
+            let (from, to) = self.extent(frame.address, frame.owner);
+            if self.batch.holds(from, to, first) {
+                continue;
+            }
+            if self.batch.count() - first == READ_AGAIN || !self.batch.join(from, (to - from) as usize, first) {
+                break;
+            }
+        }
+        self.ask_topmost(top, first);
+        Asked { pointer, cframes, copies: first..self.batch.count() }
+    }
+
     /// Asks for the pointer to the topmost frame by way of each `_PyCFrame` that it may be known by.
     fn ask_cframes(&mut self, top: Top) -> Range<usize> {
         let first = self.batch.count();
@@ -327,15 +451,10 @@ impl Walker {
 
     /// Reads what was asked for first, and tells whether all of it can be of one time.
     fn read_at_once(&mut self, memory: &impl Memory) -> Result<End, Fault> {
-        let begun_us = monotonic_us();
+        let begun = Instant::now();
         self.batch.read(memory)?;
-        Ok(if monotonic_us() - begun_us > self.interrupted_us { End::Doubted } else { End::Root })
-    }
-
-    /// The topmost frame, by the pointer in a stretch.
-    fn told_head(&mut self, top: Top, stretch: usize, cframes: Range<usize>) -> Option<u64> {
-        let pointer = self.batch.stretch(stretch).and_then(word)?;
-        self.head(top, pointer, cframes)
+        let is_usual = self.pace.is_usual(begun.elapsed(), self.batch.count());
+        Ok(if is_usual { End::Root } else { End::Doubted })
     }
 
     /// The topmost frame, by the pointer to it or to its `_PyCFrame`; none where that was not read along.
@@ -347,8 +466,7 @@ impl Walker {
         seen.cframe = place;
         seen.c_stack = if lowest == 0 { (place, place) } else { (lowest.min(place), highest.max(place)) };
         self.note(top, seen);
-        let hint = cframes.start;
-        self.batch.at(place, 8, cframes, hint).and_then(|(bytes, _)| word(bytes))
+        self.batch.at(place, 8, cframes).and_then(|(bytes, _)| word(bytes))
     }
 
     /// Follows the frames from the topmost one to the root.
@@ -357,22 +475,21 @@ impl Walker {
         let Start { top, first, root, is_last } = start;
         let miss = if *is_last { End::Nowhere } else { End::Missed };
         let Some(head) = self.head(*top, pointer, first.cframes.clone()) else { return miss };
-        let begin = first.after.start;
-        // What was copied up to there was copied while the frame that was found last stood.
-        let mut known = first.after.end;
-        let (mut next, mut hint, mut end) = (head, begin, End::Root);
+        // These were copied while what was called by the frames in them stood.
+        self.copies.clear();
+        self.copies.push(first.after.start..first.nearest.end);
+        let mut is_ahead_left = !first.ahead.is_empty();
+        let (mut next, mut hint, mut end) = (head, first.after.start, End::Root);
         let (mut reads, mut ahead, mut is_as_before) = (0_u32, 0, true);
         let mut anchor = None;
         while next != 0 {
             if self.frames.len() == MOST_FRAMES {
                 return End::Nowhere;
             }
-            let Some((mut frame, index)) = self.frame_at(next, begin..known, hint) else {
-                if known == first.after.end && !first.ahead.is_empty() && self.is_still(anchor, first.ahead.end - 1) {
-                    known = first.ahead.end;
-                    if self.frame_at(next, begin..known, hint).is_some() {
-                        continue;
-                    }
+            let Some((mut frame, index)) = self.find(next, hint) else {
+                if take(&mut is_ahead_left) && self.is_still(anchor, first.ahead.end - 1) {
+                    self.copies.push(first.ahead.clone());
+                    continue;
                 }
                 if self.frames.is_empty() && !is_last {
                     self.note(*top, Seen { head: next, ..self.seen(*top) });
@@ -388,6 +505,7 @@ impl Walker {
                     Some(anchor) => Witness::Anchor(anchor),
                     None => Witness::Pointer,
                 };
+                is_ahead_left = false;
                 match self.step(memory, *top, next, ahead, witness) {
                     _ if reads > MOST_READS => return End::Nowhere,
                     Step::Failed => return End::Nowhere,
@@ -398,23 +516,26 @@ impl Walker {
                     Step::Doubted => end = End::Doubted,
                     Step::Proven => {}
                 }
-                known = self.batch.count();
                 continue;
             };
+            let link = self.links.get(&next).copied();
+            let is_over = frame.owner == Owner::Nobody && !self.frames.is_empty();
             if !frame.is_plausible() {
                 return End::Nowhere;
             }
-            let link = self.links.get(&next).copied();
             is_as_before = link.is_some_and(|link| link.previous == frame.previous);
             if frame.previous != 0 && self.tells_its_end(frame.owner) {
                 anchor = Some(frame);
             }
-            // A coroutine that was suspended meanwhile has no caller any more; the one that it had was seen before.
-            if frame.previous == 0
-                && Some(next) != *root
-                && let Some(link) = link.filter(|link| link.previous != 0)
-            {
+            // What ended or was suspended meanwhile has no caller any more; the one that it had was seen before.
+            let lost = (frame.previous == 0 && Some(next) != *root).then_some(link).flatten();
+            if let Some(link) = lost.filter(|link| link.previous != 0) {
                 frame.previous = link.previous;
+                end = End::Doubted;
+            } else if is_over {
+                if frame.previous == 0 {
+                    return End::Nowhere;
+                }
                 end = End::Doubted;
             }
             self.frames.push(frame);
@@ -426,7 +547,7 @@ impl Walker {
     /// Remembers what was found, and the caller that was read last, so that they are read at once.
     fn expect(&mut self, start: &Start, caller: u64) {
         self.remember(start);
-        if let Some((frame, _)) = self.frame_at(caller, 0..self.batch.count(), self.batch.count()) {
+        if let Some((frame, _)) = self.copies.last().and_then(|last| self.frame_at(caller, last.clone())) {
             self.links.insert(caller, Link { previous: frame.previous, owner: frame.owner });
         }
         let seen = self.seen(start.top);
@@ -449,21 +570,15 @@ impl Walker {
             }
             next = link.previous;
         }
-        let pointer = self.batch.count();
+        let again = self.batch.count();
+        self.copies.push(first..again);
+        let mut asked = None;
         match witness {
             Witness::None => {}
             Witness::Anchor(anchor) => {
                 self.batch.add(anchor.address, self.layout.size);
             }
-            Witness::Pointer => {
-                self.batch.add(top.place, 8);
-            }
-        }
-        let cframes = if witness == Witness::Pointer { self.ask_cframes(top) } else { pointer..pointer };
-        let again = self.batch.count();
-        if witness == Witness::Pointer {
-            self.ask_again();
-            self.ask_topmost(top, again);
+            Witness::Pointer => asked = Some(self.ask_again(top, self.frames.len())),
         }
         // What comes of it is seen below.
         let _ = self.batch.read(memory);
@@ -472,11 +587,8 @@ impl Walker {
         }
         let is_proven = match witness {
             Witness::None => false,
-            Witness::Anchor(anchor) => self.is_still(Some(anchor), pointer),
-            Witness::Pointer => {
-                let head = self.told_head(top, pointer, cframes);
-                head.is_some_and(|head| self.still_leads_on(head, frame, again..self.batch.count()))
-            }
+            Witness::Anchor(anchor) => self.is_still(Some(anchor), again),
+            Witness::Pointer => asked.is_some_and(|asked| self.leads_to(top, asked, self.frames.len(), frame)),
         };
         if is_proven { Step::Proven } else { Step::Doubted }
     }
@@ -484,42 +596,28 @@ impl Walker {
     /// Whether a frame that tells its end had not ended when this stretch was copied.
     fn is_still(&self, anchor: Option<Frame>, stretch: usize) -> bool {
         anchor.is_some_and(|anchor| {
-            let now = self.frame_at(anchor.address, stretch..stretch + 1, stretch);
+            let now = self.frame_at(anchor.address, stretch..stretch + 1);
             now.is_some_and(|(now, _)| now.is_run_of(&anchor))
         })
     }
 
-    /// Whether what the topmost frame is by now leads, by way of these copies, to the frame that was found last; if none
-    /// was found yet, to this one.
-    fn still_leads_on(&self, head: u64, frame: u64, copies: Range<usize>) -> bool {
-        let sought = self.frames.last();
-        let mut next = head;
+    /// Whether the topmost frame of a later time leads, by way of these copies, to the last of the first `callees` frames as it was found;
+    /// where there are none, to the frame that they would have been called by.
+    fn leads_to(&mut self, top: Top, asked: Asked, callees: usize, frame: u64) -> bool {
+        let Some(pointer) = self.batch.stretch(asked.pointer).and_then(word) else { return false };
+        let Some(mut next) = self.head(top, pointer, asked.cframes) else { return false };
+        let callee = callees.checked_sub(1).map(|last| self.frames[last]);
         for _ in 0..MOST_FRAMES {
-            if sought.is_none() && next == frame {
+            if callee.is_none() && next == frame {
                 return true;
             }
-            let Some((copy, _)) = self.frame_at(next, copies.clone(), copies.start) else { break };
-            if let Some(sought) = sought.filter(|sought| sought.address == next) {
-                return copy.is_run_of(sought);
+            let Some((copy, _)) = self.frame_at(next, asked.copies.clone()) else { break };
+            if let Some(callee) = callee.filter(|callee| callee.address == next) {
+                return copy.is_run_of(&callee);
             }
             next = copy.previous;
         }
         false
-    }
-
-    /// Asks for the frames that were found, once more.
-    fn ask_again(&mut self) {
-        let first = self.batch.count();
-        for index in 0..self.frames.len() {
-            let frame = self.frames[index];
-            let (from, to) = self.extent(frame.address, frame.owner);
-            if self.batch.holds(from, to, first) {
-                continue;
-            }
-            if self.batch.count() - first == READ_AGAIN || !self.batch.join(from, (to - from) as usize, first) {
-                break;
-            }
-        }
     }
 
     /// Whose a frame most likely is that was not read yet.
@@ -534,7 +632,7 @@ impl Walker {
     /// Whether a frame has no caller any more once it ended or was suspended. What was on the thread's stack stays there
     /// until another frame comes to lie there.
     fn tells_its_end(&self, owner: Owner) -> bool {
-        owner == Owner::Generator || self.layout.owner.is_none()
+        owner == Owner::Generator || matches!(self.layout.owner, Ownership::Generator { .. })
     }
 
     /// What to read for a frame: where it stands on the thread's stack of frames or on the C stack the whole page, together
@@ -549,36 +647,78 @@ impl Walker {
 
     fn judge(&mut self, end: End, start: &Start) -> Proof {
         self.remember(start);
-        let moved = self.moved(&start.first);
+        let topmost = self.topmost(&start.first);
+        let end = if end == End::Root && !self.is_joined(topmost, start) { End::Doubted } else { end };
+        let moved = self.moved(start.top, topmost, &start.first);
         self.proven = if end == End::Root { self.frames.len().saturating_sub(moved) } else { 0 };
         let ends_elsewhere = start.root.zip(self.frames.last()).is_some_and(|(root, last)| root != last.address);
         match end {
             End::Nowhere | End::Missed => Proof::Broken,
             _ if ends_elsewhere => Proof::Elsewhere,
-            // One more was live when the pointer to it was copied, and its caller never moved.
-            End::Root if moved <= 1 => Proof::Whole,
+            End::Root if moved == 0 => Proof::Whole,
             End::Root | End::Doubted => Proof::Changed,
+        }
+    }
+
+    /// How many of the topmost frames were copied before the pointer to them too.
+    fn topmost(&self, first: &First) -> usize {
+        self.frames.iter().take_while(|frame| self.copied(frame, &first.before).is_some()).count()
+    }
+
+    /// Whether the first caller that was copied after the pointer only was called by the topmost frames then too. What stood
+    /// on the thread's stack when they ended is the same as before, though a caller below it may not be.
+    fn is_joined(&mut self, topmost: usize, start: &Start) -> bool {
+        let caller = self.frames.get(topmost).filter(|_| topmost > 0).copied();
+        let Some(caller) = caller.filter(|caller| self.copied(caller, &start.first.nearest).is_some()) else {
+            return true;
+        };
+        match &start.first.joint {
+            None => false,
+            &Some(Joint::Anchor(anchor, stretch)) => {
+                let callees = &self.frames[..topmost];
+                self.is_still(callees.iter().find(|frame| frame.address == anchor).copied(), stretch)
+            }
+            Some(Joint::Pointer(asked)) => self.leads_to(start.top, asked.clone(), topmost, caller.address),
         }
     }
 
     /// How many of the topmost frames were not the same before the pointer to them was copied and after; of the last that
     /// was not, only which function it is.
-    fn moved(&self, first: &First) -> usize {
+    fn moved(&self, top: Top, topmost: usize, first: &First) -> usize {
         let Some(leaf) = self.frames.first() else { return 0 };
-        let copied = |frame: &Frame, among: &Range<usize>| {
-            self.frame_at(frame.address, among.clone(), among.start).map(|(frame, _)| frame)
-        };
-        let topmost = self.frames.iter().take_while(|frame| copied(frame, &first.before).is_some()).count();
+        if self.have_stayed(top, leaf, first) {
+            return 0;
+        }
         if topmost == 0 {
             // One that was not expected at all was proven when it was read.
-            return if copied(leaf, &first.after).is_some() { self.frames.len() } else { 0 };
+            return if self.copied(leaf, &first.nearest).is_some() { self.frames.len() } else { 0 };
         }
         let topmost = &self.frames[..topmost];
-        let stayed = topmost.iter().rev().take_while(|frame| copied(frame, &first.before) == Some(**frame)).count();
-        let moved = topmost.len() - stayed;
+        let is_as_before = |frame: &&Frame| self.copied(frame, &first.before) == Some(**frame);
+        let moved = topmost.len() - topmost.iter().rev().take_while(is_as_before).count();
         let last = moved.checked_sub(1).and_then(|last| topmost.get(last));
-        let is_same = |frame: &Frame| copied(frame, &first.before).is_some_and(|before| frame.is_run_of(&before));
+        let is_same = |frame: &Frame| self.copied(frame, &first.before).is_some_and(|before| frame.is_run_of(&before));
         moved - usize::from(last.is_some_and(is_same))
+    }
+
+    /// Whether the topmost frame was there before and after the topmost frames were copied, or by then one that lies above it
+    /// on the thread's stack of frames.
+    fn have_stayed(&self, top: Top, leaf: &Frame, first: &First) -> bool {
+        let now = self.batch.stretch(first.again.start).and_then(word).and_then(|pointer| match top.is {
+            Indirection::Direct => Some(pointer),
+            Indirection::ThroughCFrame(offset) => {
+                let place = pointer.wrapping_add(offset as u64);
+                self.batch.at(place, 8, first.again.clone()).and_then(|(bytes, _)| word(bytes))
+            }
+        });
+        let is_above = |now: u64| now >= leaf.address && now - leaf.address < CHUNK;
+        let copied = || self.frames.iter().take_while(|frame| self.copied(frame, &first.after).is_some());
+        let is_same = |frame: &Frame| self.copied(frame, &first.again).is_some_and(|again| again.is_run_of(frame));
+        !self.tells_its_end(leaf.owner) && now.is_some_and(is_above) && copied().count() > 0 && copied().all(is_same)
+    }
+
+    fn copied(&self, frame: &Frame, among: &Range<usize>) -> Option<Frame> {
+        self.frame_at(frame.address, among.clone()).map(|(frame, _)| frame)
     }
 
     fn remember(&mut self, start: &Start) {
@@ -620,8 +760,16 @@ impl Walker {
         self.tops.insert(top.place, seen);
     }
 
-    fn frame_at(&self, address: u64, among: Range<usize>, hint: usize) -> Option<(Frame, usize)> {
-        let (bytes, index) = self.batch.at(address, self.layout.size, among, hint)?;
+    /// A frame as it was copied, and in which stretch, looked for from number `hint` on first: frames that call each other mostly
+    /// stand in the order in which they were asked for.
+    fn find(&self, address: u64, hint: usize) -> Option<(Frame, usize)> {
+        let after = self.copies.iter().map(|copies| copies.start.max(hint)..copies.end.max(hint));
+        let before = self.copies.iter().map(|copies| copies.start.min(hint)..copies.end.min(hint));
+        after.chain(before).find_map(|copies| self.frame_at(address, copies))
+    }
+
+    fn frame_at(&self, address: u64, among: Range<usize>) -> Option<(Frame, usize)> {
+        let (bytes, index) = self.batch.at(address, self.layout.size, among)?;
         Some((Frame::parse(&self.layout, address, bytes)?, index))
     }
 }

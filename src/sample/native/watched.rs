@@ -18,6 +18,9 @@ const QUIET_US: u64 = 300_000;
 /// A thread that waits for the GIL wakes every five milliseconds (`interval` in `struct _gil_runtime_state`), finds it
 /// taken, asks for it and sleeps on; it uses less than this for each time.
 const LOOK_FOR_GIL_NS: u64 = 50_000;
+/// So often a thread's stacks must end in the same frame before that is their root: what changes while it is read can
+/// seem to end anywhere.
+const FIRST_ROOT_AFTER: u32 = 3;
 /// So often a thread's stacks must end in another frame, and never in the root that they had, before that is their root.
 const NEW_ROOT_AFTER: u32 = 20;
 
@@ -174,30 +177,27 @@ impl Since {
 }
 
 impl Ends {
+    /// What a stack is worth that ends in this frame.
     pub(super) fn judge(&mut self, proof: Proof, last: Option<&Frame>) -> Worth {
+        let worth = match proof {
+            Proof::Whole | Proof::Elsewhere => Worth::Whole,
+            Proof::Changed => Worth::Doubtful,
+            Proof::Broken => return Worth::Torn,
+        };
         // A suspended coroutine has no caller either, but is nobody's base.
-        let base = last.filter(|last| last.owner != Owner::Generator).map(|last| last.address);
-        match proof {
-            Proof::Whole if last.is_none() => Worth::Whole,
-            Proof::Whole | Proof::Elsewhere if base.is_none() => Worth::Torn,
-            Proof::Whole => {
-                *self = Self { root: base, ..Self::default() };
-                Worth::Whole
-            }
-            Proof::Elsewhere => {
-                let times = if self.other == base { self.times + 1 } else { 1 };
-                *self = Self { other: base, times, ..*self };
-                if times < NEW_ROOT_AFTER {
-                    return Worth::Torn;
-                }
-                *self = Self { root: base, ..Self::default() };
-                Worth::Whole
-            }
-            Proof::Changed if base.is_some() && self.root.is_none_or(|root| Some(root) == base) => {
-                self.root = base;
-                Worth::Doubtful
-            }
-            Proof::Changed | Proof::Broken => Worth::Torn,
+        let base = last.filter(|last| !matches!(last.owner, Owner::Generator | Owner::Nobody)).map(|last| last.address);
+        let Some(base) = base else { return if last.is_none() { worth } else { Worth::Torn } };
+        let is_root = self.root == Some(base) || self.learn(base);
+        if is_root {
+            *self = Self { root: Some(base), ..Self::default() };
         }
+        if is_root { worth } else { Worth::Torn }
+    }
+
+    /// Counts how often stacks ended in another frame than the root, and tells whether it is the root from now on.
+    fn learn(&mut self, base: u64) -> bool {
+        self.times = if self.other == Some(base) { self.times + 1 } else { 1 };
+        self.other = Some(base);
+        self.times >= if self.root.is_some() { NEW_ROOT_AFTER } else { FIRST_ROOT_AFTER }
     }
 }

@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::mem::take;
+use std::thread::sleep;
+use std::time::Duration;
 
 use procfs::process::ProcState;
 
@@ -31,7 +33,9 @@ const LOOK_AT_SLEEPERS_US: u64 = 500_000;
 /// How often a stack that changed while it was read, and has calls that were never seen otherwise, is read again.
 const MOST_RETRIES: u32 = 2;
 /// How often a thread's stack may change under our eyes before the self-check gives up on it.
-const SELF_CHECK_TRIES: u32 = 5;
+const SELF_CHECK_TRIES: u32 = 50;
+/// And how long it lets it go on in between.
+const SELF_CHECK_PAUSE: Duration = Duration::from_micros(200);
 
 /// A worker that is sampled.
 #[derive(Debug)]
@@ -137,7 +141,12 @@ impl NativeWorker {
         let known = threads.values().filter(|thread| thread.python.is_some()).count();
         // A thread that changes its stack at this very moment is tried again.
         let mut is_readable = |thread: &mut Watched| {
-            (0..SELF_CHECK_TRIES).any(|_| matches!(self.read_stack(thread), Ok(seen) if seen.worth != Worth::Torn))
+            (0..SELF_CHECK_TRIES).any(|tried| {
+                if tried > 0 {
+                    sleep(SELF_CHECK_PAUSE);
+                }
+                matches!(self.read_stack(thread), Ok(seen) if seen.worth != Worth::Torn)
+            })
         };
         let whole = threads.values_mut().filter_map(|thread| is_readable(thread).then_some(())).count();
         self.threads = threads;
