@@ -2,11 +2,11 @@
 //! and what changed while it was read is flagged.
 //!
 //! The programs do nothing but change their stacks, some within a microsecond, so many change while they are read, and in
-//! so short a time not all of their calls get known. A few that change back meanwhile still deceive it.
+//! so short a time not all of their calls get known. A few that change back meanwhile still deceive it. In 3.10, where a
+//! frame is given to another call as soon as it ended, a recursion can look as if it had been called less often.
 
 mod support;
 
-use std::env;
 use std::thread;
 use std::time::Duration;
 
@@ -22,9 +22,9 @@ const SAMPLED_US: u64 = 400_000;
 /// Ten times what a capture takes by itself, so that so short a time tells something.
 const RATE_HZ: u64 = 1_000;
 /// Of the stacks of all programs on all interpreters, in percent.
-const MOST_TORN_PERCENT: usize = 20;
+const MOST_TORN_PERCENT: usize = 8;
 /// The same for those that cannot be and are not flagged, in a thousand.
-const MOST_IMPOSSIBLE_IN_A_THOUSAND: usize = 5;
+const MOST_IMPOSSIBLE_IN_A_THOUSAND: usize = 2;
 
 #[derive(Debug, Default)]
 struct Tally {
@@ -39,9 +39,6 @@ fn what_is_shown_can_be_or_is_flagged_on_every_interpreter() {
     let mut all = Tally::default();
     for python in pythons() {
         for program in programs() {
-            if env::var("ONLY").is_ok_and(|only| !format!("{program} {python}").contains(&only)) {
-                continue;
-            }
             let running = python.spawn(&program, &[]);
             let tally = judge(&running, &sampled(&running));
             let Tally { stacks, torn, impossible } = tally;

@@ -85,6 +85,13 @@ pub struct FrameLayout {
     pub shim_owner: u8,
 }
 
+impl FrameLayout {
+    /// Whether each frame is an object by itself (3.10), which another call is given as soon as it ended.
+    pub fn is_of_objects(&self) -> bool {
+        matches!(self.owner, Ownership::Generator { .. })
+    }
+}
+
 /// How a frame tells whose it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ownership {

@@ -3,7 +3,8 @@
 //! The target runs on while its frames are copied, so a copy can mix two stacks. Two facts tell that it does not. A
 //! caller stays where it is for as long as what it called runs: so a copy of the caller is good if the callee was there
 //! before it and is there after it. And the topmost frames, which come and go all the time, are copied just before the
-//! pointer to them and just after it: what is the same in both did not leave in between.
+//! pointer to them and twice just after it: what is the same before and after did not leave in between, and neither did
+//! what is the same in both copies after it while the pointer still leads there.
 //!
 //! So the stack that stood at one moment is followed hand over hand from its leaf to its root, each step proven by a
 //! copy of a callee that came after it in the same call. The leaf may be long gone by the time the root is reached: its
@@ -12,8 +13,9 @@
 //! A step that is not proven makes the stack doubtful, not wrong. It is not read again until it stands still, which would
 //! lose just those functions that are called often and shortly, and hand their time to others.
 //!
-//! Which frames there are is guessed from what was last seen: each frame's caller is remembered by its address, and
-//! read along where that was right lately. What was not guessed takes a call for each step.
+//! Where the topmost frames are is looked at just before. Which callers they have is guessed from what was last seen: each
+//! frame's caller is remembered by its address, and read along where that was right lately. What was not guessed takes a
+//! call for each step.
 
 use std::mem::take;
 use std::ops::Range;
@@ -25,7 +27,7 @@ use crate::os::memory::{Fault, Memory};
 use crate::sample::native::batch::{Batch, PAGE};
 use crate::sample::native::frame::{Frame, Owner, array};
 use crate::sample::native::glimpse::Glimpse;
-use crate::sample::native::layout::{FrameLayout, Indirection, Interpreter, Ownership, ThreadLayout};
+use crate::sample::native::layout::{FrameLayout, Indirection, Interpreter, ThreadLayout};
 use crate::sample::native::threads::PythonThread;
 
 /// Deeper stacks are cut: Python's own limit is 1,000 unless it was raised.
@@ -39,7 +41,7 @@ const OBJECTS_AHEAD: usize = 16;
 /// But no more than that.
 const MOST_AHEAD: usize = 64;
 /// So often it is looked anew where a thread's topmost frames are.
-const MOST_AIMS: u32 = 4;
+const MOST_AIMS: u32 = 8;
 /// So many callers at most are read between the two copies of the topmost frames.
 const MOST_NEAREST: usize = 4;
 /// So many stretches at most show that a frame on the thread's own stack is still there.
@@ -48,11 +50,11 @@ const READ_AGAIN: usize = 8;
 /// `Python/pystate.c`).
 const CHUNK: u64 = 16 << 10;
 /// So many callers of the topmost frame at most are looked at for one that tells its end.
-const MOST_TOPMOST: usize = 4;
+const MOST_TOPMOST: usize = 12;
 /// So many bytes at least below the topmost frame on the thread's stack of frames are read both before and after the
 /// pointer to it: a dozen callers.
 const AMID: u64 = 2 << 10;
-/// So much of the C stack is read on either side of the `_PyCFrame` that was last seen: there is one for each run of the
+/// So much of the C stack is read on either side of the `_PyCFrame` that was just seen: there is one for each run of the
 /// interpreter on it.
 const C_STACK_AROUND: u64 = 2 << 10;
 /// Callers are remembered for so many frames.
@@ -60,7 +62,7 @@ const MOST_LINKS: usize = 65_536;
 /// More threads than are ever read.
 const MOST_THREADS: usize = 4_096;
 /// A first call that took so many times as long as they do was interrupted in its midst.
-const INTERRUPTED: u64 = 3;
+const INTERRUPTED: u64 = 4;
 
 /// Whether the frames can have stood there together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,8 +126,12 @@ struct Seen {
     head: u64,
     /// The topmost frame on its stack of frames: the next one begins near it.
     on_stack: u64,
+    /// The lowest of those near it: what is below may not be there.
+    lowest: u64,
     /// How many callers are worth reading along.
     ahead: usize,
+    /// The topmost frame of the last stack that was read.
+    last: u64,
     /// The place in its `_PyCFrame` that points to the topmost frame.
     cframe: u64,
     /// Between which addresses such places were seen: its C stack lies there.
@@ -136,8 +142,8 @@ struct Seen {
 struct First {
     /// The topmost frames as they were last seen, before the pointer to them.
     before: Range<usize>,
-    /// The `_PyCFrame`s, after the pointer to one of them.
-    cframes: Range<usize>,
+    /// What the `_PyCFrame` tells, after the pointer to it.
+    cframe: Range<usize>,
     /// The topmost frames again.
     after: Range<usize>,
     /// The pointer again, by way of the `_PyCFrame` that was last seen, and the topmost frames once more.
@@ -151,12 +157,9 @@ struct First {
 }
 
 /// Where it is asked what the topmost frames are by then.
-#[derive(Clone)]
 struct Asked {
-    /// The pointer to the topmost one.
-    pointer: usize,
-    /// The `_PyCFrame`s that it may be known by.
-    cframes: Range<usize>,
+    /// The pointer to the topmost one, by way of the `_PyCFrame` that was last seen.
+    pointer: Range<usize>,
     /// Copies that came after it.
     copies: Range<usize>,
 }
@@ -219,10 +222,11 @@ impl Pace {
     fn is_usual(&mut self, took: Duration, stretches: usize) -> bool {
         // The call itself takes as long as some stretches.
         let each_ns = took.as_nanos() as u64 / (stretches as u64 + 4);
-        let usual_ns = self.usual_ns;
-        let longer_ns = each_ns.min(usual_ns.saturating_mul(2)).saturating_sub(usual_ns);
-        self.usual_ns = if usual_ns == 0 { each_ns } else { each_ns.min(usual_ns + longer_ns / 16) };
-        usual_ns == 0 || each_ns <= usual_ns.saturating_mul(self.most)
+        let most_ns = self.usual_ns.saturating_mul(self.most);
+        let is_usual = self.usual_ns == 0 || each_ns <= most_ns;
+        let counted_ns = if is_usual { each_ns } else { most_ns };
+        self.usual_ns = if self.usual_ns == 0 { each_ns } else { (31 * self.usual_ns + counted_ns) / 32 };
+        is_usual
     }
 }
 
@@ -285,7 +289,11 @@ impl Walker {
         root: Option<u64>,
     ) -> Result<Option<(Glimpse, Proof)>, Fault> {
         let top = Top::of(&interpreter.layout.thread, thread.address);
+        let mut looks_first = true;
         for aim in 1.. {
+            if looks_first {
+                self.aim(memory, top);
+            }
             self.batch.clear();
             let around = Glimpse::ask_around(&mut self.batch, interpreter);
             let before = self.ask_before(top);
@@ -295,8 +303,10 @@ impl Walker {
             let glimpse = Glimpse::tell(&self.batch, (around, state), interpreter, thread);
             if glimpse.is_none() && self.batch.stretch(state).is_none() && self.forget(top) {
                 // What was asked for before it is not there any more.
+                looks_first = false;
                 continue;
             }
+            looks_first = true;
             let Some(glimpse) = glimpse else { return Ok(None) };
             let pointer = glimpse.pointer.unwrap_or(0);
             let end = self.follow(memory, pointer, &start).max(interruption);
@@ -305,6 +315,42 @@ impl Walker {
             }
         }
         Ok(None)
+    }
+
+    /// Looks where the topmost frame is, and what it was called by: where they were some milliseconds ago they seldom still
+    /// are.
+    fn aim(&mut self, memory: &impl Memory, top: Top) {
+        let mut seen = self.seen(top);
+        // What cannot be read is missed below too.
+        let Ok(pointer) = memory.read_u64(top.place) else { return };
+        seen.head = pointer;
+        if let Indirection::ThroughCFrame(offset) = top.is {
+            seen.cframe = pointer.wrapping_add(offset as u64);
+            let (lowest, highest) = seen.c_stack;
+            seen.c_stack = (if lowest == 0 { seen.cframe } else { lowest.min(seen.cframe) }, highest.max(seen.cframe));
+            seen.head = memory.read_u64(seen.cframe).unwrap_or(0);
+        }
+        if seen.head == 0 {
+            return self.note(top, seen);
+        }
+        let owner = self.owner_by(seen.head, seen.on_stack);
+        if owner == Owner::Thread {
+            seen.on_stack = seen.head;
+        }
+        self.note(top, seen);
+        self.batch.clear();
+        self.ask_frame(seen.head, owner, seen.lowest, 0);
+        if self.batch.read(memory).is_err() {
+            return;
+        }
+        let mut next = seen.head;
+        for _ in 0..MOST_FRAMES {
+            let Some((frame, _)) = self.frame_at(next, 0..1).filter(|(frame, _)| frame.is_plausible()) else { break };
+            if frame.previous != 0 {
+                self.links.insert(next, Link { previous: frame.previous, owner: frame.owner });
+            }
+            next = frame.previous;
+        }
     }
 
     /// Asks for the topmost frames as they were last seen.
@@ -317,7 +363,14 @@ impl Walker {
     /// Asks for what comes after the pointer to the topmost frame, with so many callers as they were when last seen. What
     /// must stay for longest comes last.
     fn ask_after(&mut self, top: Top, before: Range<usize>) -> First {
-        let cframes = self.ask_cframes(top);
+        let first = self.batch.count();
+        if let Indirection::ThroughCFrame(_) = top.is {
+            let Seen { cframe, c_stack: (lowest, highest), .. } = self.seen(top);
+            let from = cframe.saturating_sub(C_STACK_AROUND).max(lowest);
+            let to = cframe.saturating_add(C_STACK_AROUND).min(highest).saturating_add(8);
+            self.batch.add(from, to.saturating_sub(from) as usize);
+        }
+        let cframe = first..self.batch.count();
         let anchor = self.predict(top);
         let first = self.batch.count();
         let topmost = self.ask_topmost(top, first);
@@ -341,23 +394,24 @@ impl Walker {
             self.batch.add(anchor, self.layout.size);
         }
         let ahead = first..self.batch.count();
-        First { before, cframes, after, again, nearest, joint, ahead }
+        First { before, cframe, after, again, nearest, joint, ahead }
     }
 
     /// Asks for the uppermost part of the thread's stack of frames, for the topmost frame where that is elsewhere, and for
     /// its callers up to the second that tells its end. Gives the last that does.
     fn ask_topmost(&mut self, top: Top, first: usize) -> Option<u64> {
-        let Seen { head: mut next, on_stack, .. } = self.seen(top);
+        let Seen { head: mut next, on_stack, lowest, .. } = self.seen(top);
+        let head_owner = self.owner_by(next, on_stack);
         if on_stack != 0 {
-            self.ask_frame(on_stack, Owner::Thread, first);
+            self.ask_frame(on_stack, Owner::Thread, lowest, first);
         }
         let mut anchor = None;
         for _ in 0..MOST_TOPMOST {
             if next == 0 {
                 break;
             }
-            let link = self.links.get(&next).copied().unwrap_or(Link { previous: 0, owner: Owner::Thread });
-            self.ask_frame(next, link.owner, first);
+            let link = self.links.get(&next).copied().unwrap_or(Link { previous: 0, owner: head_owner });
+            self.ask_frame(next, link.owner, lowest, first);
             if self.tells_its_end(link.owner) && anchor.replace(next).is_some() {
                 break;
             }
@@ -367,10 +421,10 @@ impl Walker {
     }
 
     /// Asks for a topmost frame, with what is close below it.
-    fn ask_frame(&mut self, address: u64, owner: Owner, first: usize) {
+    fn ask_frame(&mut self, address: u64, owner: Owner, lowest: u64, first: usize) {
         let (mut from, to) = self.extent(address, owner);
-        if owner == Owner::Thread && !self.tells_its_end(owner) {
-            from = address.saturating_sub(AMID) & !(PAGE - 1);
+        if owner == Owner::Thread && !self.tells_its_end(owner) && lowest.abs_diff(address) < CHUNK {
+            from = from.min(lowest.max(address.saturating_sub(AMID)) & !(PAGE - 1));
         }
         if !self.batch.holds(from, to, first) {
             self.batch.join(from, (to - from) as usize, first);
@@ -398,7 +452,8 @@ impl Walker {
     /// Collects what holds the callers as they were when last seen, the nearest first and no more than are worth it. Gives
     /// the first that tells its end, and its number.
     fn predict(&mut self, top: Top) -> Option<(u64, usize)> {
-        let Seen { head: mut next, ahead, .. } = self.seen(top);
+        let Seen { head, last, ahead, .. } = self.seen(top);
+        let mut next = if self.links.contains_key(&head) { head } else { last };
         let most = if self.tells_its_end(Owner::Thread) { ahead.max(OBJECTS_AHEAD) } else { ahead };
         let mut anchor = None;
         self.ahead.clear();
@@ -419,9 +474,7 @@ impl Walker {
 
     /// Asks which frame is the topmost by then, and for so many of those that were found, and for the topmost ones.
     fn ask_again(&mut self, top: Top, found: usize) -> Asked {
-        let pointer = self.batch.count();
-        self.batch.add(top.place, 8);
-        let cframes = self.ask_cframes(top);
+        let pointer = self.ask_pointer(top);
         let first = self.batch.count();
         for index in 0..found {
             let frame = self.frames[index];
@@ -434,19 +487,7 @@ impl Walker {
             }
         }
         self.ask_topmost(top, first);
-        Asked { pointer, cframes, copies: first..self.batch.count() }
-    }
-
-    /// Asks for the pointer to the topmost frame by way of each `_PyCFrame` that it may be known by.
-    fn ask_cframes(&mut self, top: Top) -> Range<usize> {
-        let first = self.batch.count();
-        let Seen { cframe, c_stack: (lowest, highest), .. } = self.seen(top);
-        if cframe != 0 {
-            let from = cframe.saturating_sub(C_STACK_AROUND).max(lowest);
-            let to = cframe.saturating_add(C_STACK_AROUND).min(highest.saturating_add(8));
-            self.batch.add(from, to.saturating_sub(from) as usize);
-        }
-        first..self.batch.count()
+        Asked { pointer, copies: first..self.batch.count() }
     }
 
     /// Reads what was asked for first, and tells whether all of it can be of one time.
@@ -458,15 +499,16 @@ impl Walker {
     }
 
     /// The topmost frame, by the pointer to it or to its `_PyCFrame`; none where that was not read along.
-    fn head(&mut self, top: Top, pointer: u64, cframes: Range<usize>) -> Option<u64> {
+    fn head(&self, top: Top, pointer: u64, copies: Range<usize>) -> Option<u64> {
         let Indirection::ThroughCFrame(offset) = top.is else { return Some(pointer) };
         let place = pointer.wrapping_add(offset as u64);
-        let mut seen = self.seen(top);
-        let (lowest, highest) = seen.c_stack;
-        seen.cframe = place;
-        seen.c_stack = if lowest == 0 { (place, place) } else { (lowest.min(place), highest.max(place)) };
-        self.note(top, seen);
-        self.batch.at(place, 8, cframes).and_then(|(bytes, _)| word(bytes))
+        self.batch.at(place, 8, copies).and_then(|(bytes, _)| word(bytes))
+    }
+
+    /// The topmost frame, by the pointer that was asked for.
+    fn told_head(&self, top: Top, asked: &Range<usize>) -> Option<u64> {
+        let pointer = self.batch.stretch(asked.start).and_then(word)?;
+        self.head(top, pointer, asked.clone())
     }
 
     /// Follows the frames from the topmost one to the root.
@@ -474,14 +516,14 @@ impl Walker {
         self.frames.clear();
         let Start { top, first, root, is_last } = start;
         let miss = if *is_last { End::Nowhere } else { End::Missed };
-        let Some(head) = self.head(*top, pointer, first.cframes.clone()) else { return miss };
+        let Some(head) = self.head(*top, pointer, first.cframe.clone()) else { return miss };
         // These were copied while what was called by the frames in them stood.
         self.copies.clear();
         self.copies.push(first.after.start..first.nearest.end);
         let mut is_ahead_left = !first.ahead.is_empty();
         let (mut next, mut hint, mut end) = (head, first.after.start, End::Root);
         let (mut reads, mut ahead, mut is_as_before) = (0_u32, 0, true);
-        let mut anchor = None;
+        let (mut anchor, mut circle) = (None, u64::MAX);
         while next != 0 {
             if self.frames.len() == MOST_FRAMES {
                 return End::Nowhere;
@@ -492,7 +534,6 @@ impl Walker {
                     continue;
                 }
                 if self.frames.is_empty() && !is_last {
-                    self.note(*top, Seen { head: next, ..self.seen(*top) });
                     return End::Missed;
                 }
                 ahead = if is_as_before { (2 * ahead).clamp(FIRST_AHEAD, MOST_AHEAD) } else { 0 };
@@ -540,6 +581,13 @@ impl Walker {
             }
             self.frames.push(frame);
             (next, hint) = (frame.previous, index);
+            if next == circle {
+                return End::Nowhere;
+            }
+            // In a circle one of these is met again, however long it is.
+            if self.frames.len().is_power_of_two() {
+                circle = next;
+            }
         }
         end
     }
@@ -557,7 +605,7 @@ impl Walker {
     /// Reads a frame that was not asked for, and so many of its callers as they were when last seen.
     fn step(&mut self, memory: &impl Memory, top: Top, frame: u64, ahead: usize, witness: Witness) -> Step {
         let first = self.batch.count();
-        let (from, to) = self.extent(frame, self.likely_owner(frame));
+        let (from, to) = self.pages(frame);
         if !self.batch.add(from, (to - from) as usize) {
             return Step::Failed;
         }
@@ -588,7 +636,7 @@ impl Walker {
         let is_proven = match witness {
             Witness::None => false,
             Witness::Anchor(anchor) => self.is_still(Some(anchor), again),
-            Witness::Pointer => asked.is_some_and(|asked| self.leads_to(top, asked, self.frames.len(), frame)),
+            Witness::Pointer => asked.is_some_and(|asked| self.leads_to(top, &asked, self.frames.len(), frame)),
         };
         if is_proven { Step::Proven } else { Step::Doubted }
     }
@@ -603,9 +651,8 @@ impl Walker {
 
     /// Whether the topmost frame of a later time leads, by way of these copies, to the last of the first `callees` frames as it was found;
     /// where there are none, to the frame that they would have been called by.
-    fn leads_to(&mut self, top: Top, asked: Asked, callees: usize, frame: u64) -> bool {
-        let Some(pointer) = self.batch.stretch(asked.pointer).and_then(word) else { return false };
-        let Some(mut next) = self.head(top, pointer, asked.cframes) else { return false };
+    fn leads_to(&self, top: Top, asked: &Asked, callees: usize, frame: u64) -> bool {
+        let Some(mut next) = self.told_head(top, &asked.pointer) else { return false };
         let callee = callees.checked_sub(1).map(|last| self.frames[last]);
         for _ in 0..MOST_FRAMES {
             if callee.is_none() && next == frame {
@@ -620,28 +667,31 @@ impl Walker {
         false
     }
 
-    /// Whose a frame most likely is that was not read yet.
-    fn likely_owner(&self, frame: u64) -> Owner {
+    /// Whose a frame most likely is that was not read yet, by one that is on the thread's stack of frames, zero where none
+    /// is known.
+    fn owner_by(&self, frame: u64, on_stack: u64) -> Owner {
         if let Some(link) = self.links.get(&frame) {
             return link.owner;
         }
-        let is_near = |callee: &Frame| callee.owner == Owner::Thread && callee.address.abs_diff(frame) < CHUNK;
-        if self.frames.last().is_none_or(is_near) { Owner::Thread } else { Owner::Generator }
+        if on_stack == 0 || on_stack.abs_diff(frame) < CHUNK { Owner::Thread } else { Owner::Generator }
     }
 
     /// Whether a frame has no caller any more once it ended or was suspended. What was on the thread's stack stays there
     /// until another frame comes to lie there.
     fn tells_its_end(&self, owner: Owner) -> bool {
-        owner == Owner::Generator || matches!(self.layout.owner, Ownership::Generator { .. })
+        owner == Owner::Generator || self.layout.is_of_objects()
     }
 
     /// What to read for a frame: where it stands on the thread's stack of frames or on the C stack the whole page, together
     /// with its callers and whatever stands above it by then; just the frame where it does not.
     fn extent(&self, address: u64, owner: Owner) -> (u64, u64) {
         let end = address.saturating_add(self.layout.size as u64);
-        if self.tells_its_end(owner) {
-            return (address, end);
-        }
+        if self.tells_its_end(owner) { (address, end) } else { self.pages(address) }
+    }
+
+    /// The page or two that hold a frame.
+    fn pages(&self, address: u64) -> (u64, u64) {
+        let end = address.saturating_add(self.layout.size as u64);
         (address & !(PAGE - 1), end.saturating_add(PAGE - 1) & !(PAGE - 1))
     }
 
@@ -678,7 +728,7 @@ impl Walker {
                 let callees = &self.frames[..topmost];
                 self.is_still(callees.iter().find(|frame| frame.address == anchor).copied(), stretch)
             }
-            Some(Joint::Pointer(asked)) => self.leads_to(start.top, asked.clone(), topmost, caller.address),
+            Some(Joint::Pointer(asked)) => self.leads_to(start.top, asked, topmost, caller.address),
         }
     }
 
@@ -704,13 +754,7 @@ impl Walker {
     /// Whether the topmost frame was there before and after the topmost frames were copied, or by then one that lies above it
     /// on the thread's stack of frames.
     fn have_stayed(&self, top: Top, leaf: &Frame, first: &First) -> bool {
-        let now = self.batch.stretch(first.again.start).and_then(word).and_then(|pointer| match top.is {
-            Indirection::Direct => Some(pointer),
-            Indirection::ThroughCFrame(offset) => {
-                let place = pointer.wrapping_add(offset as u64);
-                self.batch.at(place, 8, first.again.clone()).and_then(|(bytes, _)| word(bytes))
-            }
-        });
+        let now = self.told_head(top, &first.again);
         let is_above = |now: u64| now >= leaf.address && now - leaf.address < CHUNK;
         let copied = || self.frames.iter().take_while(|frame| self.copied(frame, &first.after).is_some());
         let is_same = |frame: &Frame| self.copied(frame, &first.again).is_some_and(|again| again.is_run_of(frame));
@@ -730,9 +774,14 @@ impl Walker {
             self.links.insert(frame.address, Link { previous: frame.previous, owner: frame.owner });
         }
         let mut seen = self.seen(start.top);
-        seen.head = self.frames.first().map_or(0, |frame| frame.address);
+        seen.last = self.frames.first().map_or(0, |frame| frame.address);
         let on_stack = self.frames.iter().find(|frame| frame.owner == Owner::Thread);
-        seen.on_stack = on_stack.map_or(seen.on_stack, |frame| frame.address);
+        let is_near = |frame: &Frame, top: u64| frame.owner == Owner::Thread && frame.address.abs_diff(top) < CHUNK;
+        if let Some(on_stack) = on_stack {
+            let near = self.frames.iter().filter(|frame| is_near(frame, on_stack.address));
+            seen.on_stack = on_stack.address;
+            seen.lowest = near.map(|frame| frame.address).min().unwrap_or(seen.on_stack);
+        }
         self.note(start.top, seen);
     }
 

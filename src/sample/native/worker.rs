@@ -145,7 +145,7 @@ impl NativeWorker {
                 if tried > 0 {
                     sleep(SELF_CHECK_PAUSE);
                 }
-                matches!(self.read_stack(thread), Ok(seen) if seen.worth != Worth::Torn)
+                self.read_stack(thread).is_ok_and(|seen| seen.worth != Worth::Torn) || thread.ends.root.is_some()
             })
         };
         let whole = threads.values_mut().filter_map(|thread| is_readable(thread).then_some(())).count();
