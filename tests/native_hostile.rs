@@ -3,16 +3,23 @@
 
 mod support;
 
-use std::{cell::RefCell, collections::HashMap};
+use std::{cell::RefCell, collections::HashMap, thread, time::Duration};
 
-use litellm_capture::os::memory::{Fault, Memory, Stretch};
-use litellm_capture::sample::native::{
-    code::Code,
-    codes::{Claim, Codes},
-    layout::{ObjectLayout, Version},
-    lines::LineTable,
-    names::thread_names,
-    text::{bytes, text},
+use litellm_capture::os::{
+    memory::{Fault, Memory, Stretch},
+    proc::Procfs,
+};
+use litellm_capture::sample::{
+    Slice,
+    native::{
+        code::Code,
+        codes::{Claim, Codes},
+        layout::{ObjectLayout, Version},
+        lines::LineTable,
+        names::thread_names,
+        text::{bytes, text},
+        worker::NativeWorker,
+    },
 };
 use proptest::{collection::vec, prelude::*, sample::Index, test_runner::TestRunner};
 use support::interpreters::{interpreter, layout, pythons};
@@ -182,6 +189,33 @@ fn a_process_that_is_not_what_it_was_a_moment_ago_comes_to_an_end() {
                 Ok(())
             })
             .unwrap();
+    }
+}
+
+#[test]
+fn a_process_that_becomes_another_program_is_noticed_and_read_anew() {
+    for python in pythons() {
+        let mut program = python.start("becoming.py", &[]);
+        assert_eq!(program.next()["runs"], "before");
+        let procfs = Procfs::default();
+        let id = procfs.process(program.pid()).id().unwrap();
+        let mut worker = NativeWorker::attach(&procfs, id, 0).unwrap();
+        worker.look_for_threads(1_000_000);
+        assert!(!worker.became_another());
+        assert_eq!(program.ask()["runs"], "after");
+        // What it is read by now leads nowhere.
+        (0..50_u64).for_each(|tick| worker.tick(1_000_000 + tick * 10_000));
+        worker.look_for_threads(2_000_000);
+        assert!(worker.became_another() && !worker.is_gone(), "CPython {}", python.version);
+
+        let mut anew = NativeWorker::attach(&procfs, id, 2_000_000).unwrap();
+        anew.self_check().unwrap();
+        for tick in 0..20_u64 {
+            thread::sleep(Duration::from_millis(5));
+            anew.tick(2_000_000 + tick * 5_000);
+        }
+        let seen = anew.take_slice(Slice { from_us: 2_000_000, to_us: 2_100_000 });
+        assert!(seen.frames.iter().any(|frame| frame.function == "after"), "{:?}", seen.frames);
     }
 }
 

@@ -132,6 +132,18 @@ impl<'a> NativeEngine<'a> {
         }
     }
 
+    /// Attaches again to a worker that runs another program.
+    fn begin_anew(&mut self, id: ProcessId, now_us: u64, recorder: &mut Recorder<'_>) {
+        recorder.notices.say(format!("worker {} runs another program now: attaching to it anew", id.pid));
+        recorder.gap(Gap::new(
+            format!("the stacks of worker {} about second {}", id.pid, now_us / 1_000_000),
+            "its process was given another program (execve); what ran just before and after that is not told apart",
+            "look at the slices before and after that second by themselves",
+        ));
+        self.let_go(id, now_us, recorder);
+        self.add(id, now_us, recorder);
+    }
+
     /// Keeps to the budget and out of the proxy's way.
     fn govern(&mut self, id: ProcessId, look: Look, recorder: &mut Recorder<'_>) {
         let now_us = look.now_us;
@@ -229,6 +241,10 @@ impl Engine for NativeEngine<'_> {
     fn look_around(&mut self, look: Look, recorder: &mut Recorder<'_>) {
         for worker in self.watches.values_mut().filter_map(|watch| watch.worker.as_mut()) {
             worker.look_for_threads(look.now_us);
+        }
+        let changed = |worker: &NativeWorker| worker.became_another() && !worker.is_gone();
+        for id in self.read().filter(|(.., worker)| changed(worker)).map(|(id, ..)| id).collect::<Vec<_>>() {
+            self.begin_anew(id, look.now_us, recorder);
         }
         self.clocks.look_for_threads(look.now_us);
         for id in self.sampled_workers() {

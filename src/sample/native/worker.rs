@@ -9,7 +9,7 @@ use std::mem::take;
 use std::thread::sleep;
 use std::time::Duration;
 
-use procfs::process::ProcState;
+use procfs::process::{ProcState, Stat};
 
 use crate::os::memory::{Fault, ProcessMemory};
 use crate::os::proc::{Process, ProcessId, Procfs};
@@ -53,6 +53,9 @@ pub struct NativeWorker {
     to_us: u64,
     kernel_ticks: (u64, u64),
     gone: bool,
+    /// Where the kernel put its program and its stack.
+    image: (u64, u64),
+    became_another: bool,
     told: Told,
     counts: Counts,
     cost_us: u64,
@@ -108,7 +111,8 @@ impl NativeWorker {
         let process = procfs.same(id).ok_or(Refusal::Gone)?;
         let memory = ProcessMemory::of(id.pid);
         let interpreter = attach(&process, &memory)?;
-        let ticks = cpu_ticks(&process).map_err(|_| Refusal::Gone)?;
+        let stat = process.stat().map_err(|_| Refusal::Gone)?;
+        let ticks = stat.utime + stat.stime;
         let mut worker = Self {
             id,
             process,
@@ -123,6 +127,8 @@ impl NativeWorker {
             to_us: now_us,
             kernel_ticks: (ticks, ticks),
             gone: false,
+            image: image(&stat),
+            became_another: false,
             told: Told::default(),
             counts: Counts::default(),
             cost_us: 0,
@@ -162,7 +168,9 @@ impl NativeWorker {
     /// Looks for threads that began or ended since the last look, and at code objects that may have changed.
     pub fn look_for_threads(&mut self, now_us: u64) {
         let begun_us = thread_cpu_us();
-        let is_there = self.procfs.same(self.id).is_some() && !self.is_left_over();
+        let stat = self.procfs.same(self.id).and_then(|process| process.stat().ok());
+        self.became_another |= stat.as_ref().is_some_and(|stat| image(stat) != self.image);
+        let is_there = stat.is_some_and(|stat| !self.is_left_over(&stat));
         if !is_there || self.list_threads(now_us, Counted::Since(self.listed_us)).is_err() {
             self.gone = true;
         }
@@ -173,14 +181,19 @@ impl NativeWorker {
 
     /// Whether it has ended and only its parent has not asked for that yet, as a first process of a container that
     /// is no init never does. A leader that has ended before its other threads looks the same, but for them.
-    fn is_left_over(&self) -> bool {
-        let state = self.process.stat().and_then(|stat| stat.state().map_err(io::Error::other));
-        matches!(state, Ok(ProcState::Zombie)) && self.process.threads().is_ok_and(|threads| threads.len() <= 1)
+    fn is_left_over(&self, stat: &Stat) -> bool {
+        matches!(stat.state(), Ok(ProcState::Zombie)) && self.process.threads().is_ok_and(|threads| threads.len() <= 1)
     }
 
     /// True once the worker has ended.
     pub fn is_gone(&self) -> bool {
         self.gone
+    }
+
+    /// True once its process runs another program (`execve`): what was read since can be of neither, and it must be
+    /// attached to anew.
+    pub fn became_another(&self) -> bool {
+        self.became_another
     }
 
     /// How many interpreters beside the main one it has, whose threads are not read.
@@ -387,6 +400,11 @@ impl NativeWorker {
         }
         Ok(())
     }
+}
+
+/// `startcode` and `startstack` of `/proc/PID/stat`: with addresses at random, both are others for every program.
+fn image(stat: &Stat) -> (u64, u64) {
+    (stat.startcode, stat.startstack)
 }
 
 fn cpu_ticks(process: &Process) -> io::Result<u64> {
