@@ -208,14 +208,18 @@ fn a_process_that_becomes_another_program_is_noticed_and_read_anew() {
         worker.look_for_threads(2_000_000);
         assert!(worker.became_another() && !worker.is_gone(), "CPython {}", python.version);
 
-        let mut anew = NativeWorker::attach(&procfs, id, 2_000_000).unwrap();
-        anew.self_check().unwrap();
+        let first = worker.take_slice(Slice { from_us: 0, to_us: 2_000_000 });
+        worker.begin_anew(2_000_000).unwrap();
         for tick in 0..20_u64 {
             thread::sleep(Duration::from_millis(5));
-            anew.tick(2_000_000 + tick * 5_000);
+            worker.tick(2_000_000 + tick * 5_000);
         }
-        let seen = anew.take_slice(Slice { from_us: 2_000_000, to_us: 2_100_000 });
-        assert!(seen.frames.iter().any(|frame| frame.function == "after"), "{:?}", seen.frames);
+        let second = worker.take_slice(Slice { from_us: 2_000_000, to_us: 2_100_000 });
+        // Each slice goes on where the numbers of the one before it end.
+        let frames = [first.frames, second.frames].concat();
+        let stacks = [first.stacks, second.stacks].concat();
+        let leaf = second.threads[0].samples.last().and_then(|sample| sample.stack).unwrap();
+        assert_eq!(frames[stacks[leaf as usize].frame as usize].function, "after");
     }
 }
 

@@ -114,6 +114,12 @@ impl Codes {
         }
     }
 
+    /// Forgets where they were, but not what they are.
+    pub fn move_away(&mut self) {
+        self.at.clear();
+        self.used.clear();
+    }
+
     /// How many code objects are kept.
     pub fn len(&self) -> usize {
         self.kept.len()

@@ -7,6 +7,7 @@ use crate::collect::Gap;
 use crate::os::proc::{ProcessId, Procfs};
 use crate::sample::clocks::Clocks;
 use crate::sample::engine::{Engine, Look, Refused, Stage};
+use crate::sample::native::refusal::Refusal;
 use crate::sample::native::worker::NativeWorker;
 use crate::sample::record::Recorder;
 use crate::sample::session::Orders;
@@ -140,8 +141,26 @@ impl<'a> NativeEngine<'a> {
             "its process was given another program (execve); what ran just before and after that is not told apart",
             "look at the slices before and after that second by themselves",
         ));
-        self.let_go(id, now_us, recorder);
-        self.add(id, now_us, recorder);
+        self.keep_slice(id, now_us, recorder);
+        let worker = self.watches.get_mut(&id).and_then(|watch| watch.worker.as_mut());
+        if let Some(Err(refusal)) = worker.map(|worker| worker.begin_anew(now_us)) {
+            self.let_go(id, now_us, recorder);
+            self.refuse(id, &refusal, now_us, recorder);
+        }
+    }
+
+    /// Tells why a worker's stacks are not read; its CPU is counted all the same.
+    fn refuse(&mut self, id: ProcessId, refusal: &Refusal, now_us: u64, recorder: &mut Recorder<'_>) {
+        let complaint = refusal.to_string();
+        recorder.notices.warn(format!("worker {}: its stacks cannot be read: {complaint}", id.pid));
+        recorder.gap(Gap::new(
+            format!("stacks of worker {}", id.pid),
+            format!("the native engine cannot read it: {complaint}"),
+            "capture with --engine py-spy",
+        ));
+        let complaint = format!("the native engine: {complaint}");
+        self.refused.get_or_insert(Refused { pid: id.pid, complaint });
+        let _ = self.clocks.watch(id, now_us);
     }
 
     /// Keeps to the budget and out of the proxy's way.
@@ -170,16 +189,7 @@ impl Engine for NativeEngine<'_> {
             // One that ended meanwhile is no matter of ours.
             Err(_) if self.procfs.same(id).is_none() => None,
             Err(refusal) => {
-                let complaint = refusal.to_string();
-                recorder.notices.warn(format!("worker {}: its stacks cannot be read: {complaint}", id.pid));
-                recorder.gap(Gap::new(
-                    format!("stacks of worker {}", id.pid),
-                    format!("the native engine cannot read it: {complaint}"),
-                    "capture with --engine py-spy",
-                ));
-                let complaint = format!("the native engine: {complaint}");
-                self.refused.get_or_insert(Refused { pid: id.pid, complaint });
-                let _ = self.clocks.watch(id, now_us);
+                self.refuse(id, &refusal, now_us, recorder);
                 None
             }
         };

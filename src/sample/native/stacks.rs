@@ -85,6 +85,12 @@ impl Stacks {
         stale.map(drop)
     }
 
+    /// Forgets where code was: its process runs another program.
+    pub fn move_away(&mut self) {
+        self.codes.move_away();
+        self.steps.clear();
+    }
+
     /// The code of an id that is in a place of the tree.
     pub fn code(&self, id: u32) -> &Code {
         self.codes.code(CodeId(id))

@@ -196,6 +196,20 @@ impl NativeWorker {
         self.became_another
     }
 
+    /// Attaches to the program that its process runs by now. What was seen stays as it was numbered.
+    ///
+    /// # Errors
+    /// With the reason why that program cannot be read by us.
+    pub fn begin_anew(&mut self, now_us: u64) -> Result<(), Refusal> {
+        self.image = image(&self.process.stat().map_err(|_| Refusal::Gone)?);
+        self.became_another = false;
+        self.interpreter = attach(&self.process, &self.memory)?;
+        self.walker = Walker::new(self.interpreter.layout.frame);
+        self.stacks.move_away();
+        self.threads.clear();
+        self.list_threads(now_us, Counted::FromNow).map_err(|_| Refusal::Gone)
+    }
+
     /// How many interpreters beside the main one it has, whose threads are not read.
     pub fn subinterpreters(&self) -> u32 {
         self.interpreter.subinterpreters
