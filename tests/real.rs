@@ -132,7 +132,7 @@ fn a_long_stream_is_blamed_as_py_spy_blames_it() {
     }
 
     let exact = ["--duration", "12s", "--max-overhead", "100%"];
-    let exact = lab.capture(&litellm).pid(litellm.pid()).arg("--blocking").args(exact).run().bundle();
+    let exact = lab.capture(&litellm).pid(litellm.pid()).blocking().args(exact).run().bundle();
     let ours = exact.folded("profiles/all.folded");
     let theirs = lab.py_spy_record(litellm.pid(), 12);
     for name in STREAMING {

@@ -104,6 +104,15 @@ impl Capture {
         }
     }
 
+    /// Stopping the worker for each sample, where the engine can; the native one needs not.
+    pub fn blocking(self) -> Self {
+        if env::var("CAPTURE_TEST_ENGINE").is_ok_and(|engine| engine == "native") {
+            self
+        } else {
+            self.arg("--blocking")
+        }
+    }
+
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
         self
