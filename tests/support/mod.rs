@@ -94,8 +94,8 @@ impl Capture {
         args.into_iter().fold(self, Self::arg)
     }
 
-    /// By the engine that `CAPTURE_TEST_ENGINE` names, where it does: with `native`, every test of results can be run with
-    /// that one too.
+    /// By the engine that `CAPTURE_TEST_ENGINE` names, where it does: with `native`, every test of results can be run
+    /// with that one too.
     pub fn pid(self, pid: i32) -> Self {
         let capture = self.arg("--pid").arg(pid.to_string());
         match env::var("CAPTURE_TEST_ENGINE") {

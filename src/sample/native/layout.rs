@@ -80,8 +80,8 @@ pub struct FrameLayout {
     pub instruction: Instruction,
     /// Whose it is.
     pub owner: Ownership,
-    /// The owner from which on a frame stands for a piece of C stack and not for a function: 3 (`FRAME_OWNED_BY_CSTACK`,
-    /// later `FRAME_OWNED_BY_INTERPRETER`); such frames exist from 3.12 on.
+    /// The owner from which on a frame stands for a piece of C stack and not for a function: 3
+    /// (`FRAME_OWNED_BY_CSTACK`, later `FRAME_OWNED_BY_INTERPRETER`); such frames exist from 3.12 on.
     pub shim_owner: u8,
 }
 
@@ -96,8 +96,8 @@ impl FrameLayout {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ownership {
     /// By a pointer to its generator or coroutine at this offset, zero where it has none, and by one byte that is zero
-    /// while it is executed (`f_gen`, `f_state`, `FRAME_EXECUTING`, 3.10). Each frame is an object by itself, which has no
-    /// caller any more once it ended.
+    /// while it is executed (`f_gen`, `f_state`, `FRAME_EXECUTING`, 3.10). Each frame is an object by itself, which has
+    /// no caller any more once it ended.
     Generator {
         /// `f_gen`.
         generator: usize,

@@ -10,12 +10,12 @@
 //! copy of a callee that came after it in the same call. The leaf may be long gone by the time the root is reached: its
 //! callers were its callers all the same.
 //!
-//! A step that is not proven makes the stack doubtful, not wrong. It is not read again until it stands still, which would
-//! lose just those functions that are called often and shortly, and hand their time to others.
+//! A step that is not proven makes the stack doubtful, not wrong. It is not read again until it stands still, which
+//! would lose just those functions that are called often and shortly, and hand their time to others.
 //!
-//! Where the topmost frames are is looked at just before. Which callers they have is guessed from what was last seen: each
-//! frame's caller is remembered by its address, and read along where that was right lately. What was not guessed takes a
-//! call for each step.
+//! Where the topmost frames are is looked at just before. Which callers they have is guessed from what was last seen:
+//! each frame's caller is remembered by its address, and read along where that was right lately. What was not guessed
+//! takes a call for each step.
 
 use std::mem::take;
 use std::ops::Range;
@@ -24,11 +24,16 @@ use std::time::{Duration, Instant};
 use rustc_hash::FxHashMap;
 
 use crate::os::memory::{Fault, Memory};
-use crate::sample::native::batch::{Batch, PAGE};
+use crate::sample::native::batch::Batch;
 use crate::sample::native::frame::{Frame, Owner, array};
 use crate::sample::native::glimpse::Glimpse;
 use crate::sample::native::layout::{FrameLayout, Indirection, Interpreter, ThreadLayout};
 use crate::sample::native::threads::PythonThread;
+
+mod ask;
+mod proof;
+
+use ask::First;
 
 /// Deeper stacks are cut: Python's own limit is 1,000 unless it was raised.
 pub const MOST_FRAMES: usize = 4_096;
@@ -36,27 +41,13 @@ pub const MOST_FRAMES: usize = 4_096;
 const MOST_READS: u32 = 512;
 /// So many callers are read along at first where they were as before; each time that they still are, twice as many.
 const FIRST_AHEAD: usize = 4;
-/// Where every frame is an object by itself, at least so many: what is not read along has ended when it is.
-const OBJECTS_AHEAD: usize = 16;
 /// But no more than that.
 const MOST_AHEAD: usize = 64;
 /// So often it is looked anew where a thread's topmost frames are.
 const MOST_AIMS: u32 = 8;
-/// So many callers at most are read between the two copies of the topmost frames.
-const MOST_NEAREST: usize = 4;
-/// So many stretches at most show that a frame on the thread's own stack is still there.
-const READ_AGAIN: usize = 8;
 /// Frames of a thread's stack of frames lie together in chunks of this size (`DATA_STACK_CHUNK_SIZE` in
 /// `Python/pystate.c`).
 const CHUNK: u64 = 16 << 10;
-/// So many callers of the topmost frame at most are looked at for one that tells its end.
-const MOST_TOPMOST: usize = 12;
-/// So many bytes at least below the topmost frame on the thread's stack of frames are read both before and after the
-/// pointer to it: a dozen callers.
-const AMID: u64 = 2 << 10;
-/// So much of the C stack is read on either side of the `_PyCFrame` that was just seen: there is one for each run of the
-/// interpreter on it.
-const C_STACK_AROUND: u64 = 2 << 10;
 /// Callers are remembered for so many frames.
 const MOST_LINKS: usize = 65_536;
 /// More threads than are ever read.
@@ -136,40 +127,6 @@ struct Seen {
     cframe: u64,
     /// Between which addresses such places were seen: its C stack lies there.
     c_stack: (u64, u64),
-}
-
-/// What the first call asks for, in this order.
-struct First {
-    /// The topmost frames as they were last seen, before the pointer to them.
-    before: Range<usize>,
-    /// What the `_PyCFrame` tells, after the pointer to it.
-    cframe: Range<usize>,
-    /// The topmost frames again.
-    after: Range<usize>,
-    /// The pointer again, by way of the `_PyCFrame` that was last seen, and the topmost frames once more.
-    again: Range<usize>,
-    /// The nearest callers.
-    nearest: Range<usize>,
-    /// What shows that the topmost frames were still there.
-    joint: Option<Joint>,
-    /// Farther callers, and after them the nearest that tells its end, again.
-    ahead: Range<usize>,
-}
-
-/// Where it is asked what the topmost frames are by then.
-struct Asked {
-    /// The pointer to the topmost one, by way of the `_PyCFrame` that was last seen.
-    pointer: Range<usize>,
-    /// Copies that came after it.
-    copies: Range<usize>,
-}
-
-/// What shows that the topmost frames were there after their callers were copied.
-enum Joint {
-    /// One of them that tells its end, and the stretch with a copy of it.
-    Anchor(u64, usize),
-    /// None of them does: what the topmost frames were by then.
-    Pointer(Asked),
 }
 
 /// Where a walk begins, and where it should end.
@@ -315,179 +272,6 @@ impl Walker {
             }
         }
         Ok(None)
-    }
-
-    /// Looks where the topmost frame is, and what it was called by: where they were some milliseconds ago they seldom still
-    /// are.
-    fn aim(&mut self, memory: &impl Memory, top: Top) {
-        let mut seen = self.seen(top);
-        // What cannot be read is missed below too.
-        let Ok(pointer) = memory.read_u64(top.place) else { return };
-        seen.head = pointer;
-        if let Indirection::ThroughCFrame(offset) = top.is {
-            seen.cframe = pointer.wrapping_add(offset as u64);
-            let (lowest, highest) = seen.c_stack;
-            seen.c_stack = (if lowest == 0 { seen.cframe } else { lowest.min(seen.cframe) }, highest.max(seen.cframe));
-            seen.head = memory.read_u64(seen.cframe).unwrap_or(0);
-        }
-        if seen.head == 0 {
-            return self.note(top, seen);
-        }
-        let owner = self.owner_by(seen.head, seen.on_stack);
-        if owner == Owner::Thread {
-            seen.on_stack = seen.head;
-        }
-        self.note(top, seen);
-        self.batch.clear();
-        self.ask_frame(seen.head, owner, seen.lowest, 0);
-        if self.batch.read(memory).is_err() {
-            return;
-        }
-        let mut next = seen.head;
-        for _ in 0..MOST_FRAMES {
-            let Some((frame, _)) = self.frame_at(next, 0..1).filter(|(frame, _)| frame.is_plausible()) else { break };
-            if frame.previous != 0 {
-                self.links.insert(next, Link { previous: frame.previous, owner: frame.owner });
-            }
-            next = frame.previous;
-        }
-    }
-
-    /// Asks for the topmost frames as they were last seen.
-    fn ask_before(&mut self, top: Top) -> Range<usize> {
-        let first = self.batch.count();
-        self.ask_topmost(top, first);
-        first..self.batch.count()
-    }
-
-    /// Asks for what comes after the pointer to the topmost frame, with so many callers as they were when last seen. What
-    /// must stay for longest comes last.
-    fn ask_after(&mut self, top: Top, before: Range<usize>) -> First {
-        let first = self.batch.count();
-        if let Indirection::ThroughCFrame(_) = top.is {
-            let Seen { cframe, c_stack: (lowest, highest), .. } = self.seen(top);
-            let from = cframe.saturating_sub(C_STACK_AROUND).max(lowest);
-            let to = cframe.saturating_add(C_STACK_AROUND).min(highest).saturating_add(8);
-            self.batch.add(from, to.saturating_sub(from) as usize);
-        }
-        let cframe = first..self.batch.count();
-        let anchor = self.predict(top);
-        let first = self.batch.count();
-        let topmost = self.ask_topmost(top, first);
-        let after = first..self.batch.count();
-        let again = self.ask_pointer(top);
-        self.ask_topmost(top, again.end);
-        let again = again.start..self.batch.count();
-        let near = anchor.map_or(self.ahead.len(), |(_, at)| at + 1).min(MOST_NEAREST);
-        for index in (0..near).rev() {
-            let (from, to) = self.ahead[index];
-            self.batch.join(from, (to - from) as usize, again.end);
-        }
-        let nearest = again.end..self.batch.count();
-        let joint = (!nearest.is_empty()).then(|| self.ask_joint(top, topmost));
-        let first = self.batch.count();
-        if let Some((anchor, _)) = anchor.filter(|&(_, at)| at < near && near < self.ahead.len()) {
-            for index in near..self.ahead.len() {
-                let (from, to) = self.ahead[index];
-                self.batch.join(from, (to - from) as usize, first);
-            }
-            self.batch.add(anchor, self.layout.size);
-        }
-        let ahead = first..self.batch.count();
-        First { before, cframe, after, again, nearest, joint, ahead }
-    }
-
-    /// Asks for the uppermost part of the thread's stack of frames, for the topmost frame where that is elsewhere, and for
-    /// its callers up to the second that tells its end. Gives the last that does.
-    fn ask_topmost(&mut self, top: Top, first: usize) -> Option<u64> {
-        let Seen { head: mut next, on_stack, lowest, .. } = self.seen(top);
-        let head_owner = self.owner_by(next, on_stack);
-        if on_stack != 0 {
-            self.ask_frame(on_stack, Owner::Thread, lowest, first);
-        }
-        let mut anchor = None;
-        for _ in 0..MOST_TOPMOST {
-            if next == 0 {
-                break;
-            }
-            let link = self.links.get(&next).copied().unwrap_or(Link { previous: 0, owner: head_owner });
-            self.ask_frame(next, link.owner, lowest, first);
-            if self.tells_its_end(link.owner) && anchor.replace(next).is_some() {
-                break;
-            }
-            next = link.previous;
-        }
-        anchor
-    }
-
-    /// Asks for a topmost frame, with what is close below it.
-    fn ask_frame(&mut self, address: u64, owner: Owner, lowest: u64, first: usize) {
-        let (mut from, to) = self.extent(address, owner);
-        if owner == Owner::Thread && !self.tells_its_end(owner) && lowest.abs_diff(address) < CHUNK {
-            from = from.min(lowest.max(address.saturating_sub(AMID)) & !(PAGE - 1));
-        }
-        if !self.batch.holds(from, to, first) {
-            self.batch.join(from, (to - from) as usize, first);
-        }
-    }
-
-    /// Asks for the pointer to the topmost frame, and for where it is if the `_PyCFrame` is the one that was last seen.
-    fn ask_pointer(&mut self, top: Top) -> Range<usize> {
-        let first = self.batch.count();
-        self.batch.add(top.place, 8);
-        if let Indirection::ThroughCFrame(_) = top.is {
-            self.batch.add(self.seen(top).cframe, 8);
-        }
-        first..self.batch.count()
-    }
-
-    /// Asks for what shows that the topmost frames are still there.
-    fn ask_joint(&mut self, top: Top, anchor: Option<u64>) -> Joint {
-        let Some(anchor) = anchor else { return Joint::Pointer(self.ask_again(top, 0)) };
-        let stretch = self.batch.count();
-        self.batch.add(anchor, self.layout.size);
-        Joint::Anchor(anchor, stretch)
-    }
-
-    /// Collects what holds the callers as they were when last seen, the nearest first and no more than are worth it. Gives
-    /// the first that tells its end, and its number.
-    fn predict(&mut self, top: Top) -> Option<(u64, usize)> {
-        let Seen { head, last, ahead, .. } = self.seen(top);
-        let mut next = if self.links.contains_key(&head) { head } else { last };
-        let most = if self.tells_its_end(Owner::Thread) { ahead.max(OBJECTS_AHEAD) } else { ahead };
-        let mut anchor = None;
-        self.ahead.clear();
-        // What is remembered may lead in a circle.
-        for _ in 0..MOST_FRAMES {
-            let Some(link) = self.links.get(&next).filter(|_| self.ahead.len() < most) else { break };
-            let extent = self.extent(next, link.owner);
-            if !self.batch.holds(extent.0, extent.1, 0) && !self.ahead.contains(&extent) {
-                if self.tells_its_end(link.owner) {
-                    anchor = anchor.or(Some((next, self.ahead.len())));
-                }
-                self.ahead.push(extent);
-            }
-            next = link.previous;
-        }
-        anchor
-    }
-
-    /// Asks which frame is the topmost by then, and for so many of those that were found, and for the topmost ones.
-    fn ask_again(&mut self, top: Top, found: usize) -> Asked {
-        let pointer = self.ask_pointer(top);
-        let first = self.batch.count();
-        for index in 0..found {
-            let frame = self.frames[index];
-            let (from, to) = self.extent(frame.address, frame.owner);
-            if self.batch.holds(from, to, first) {
-                continue;
-            }
-            if self.batch.count() - first == READ_AGAIN || !self.batch.join(from, (to - from) as usize, first) {
-                break;
-            }
-        }
-        self.ask_topmost(top, first);
-        Asked { pointer, copies: first..self.batch.count() }
     }
 
     /// Reads what was asked for first, and tells whether all of it can be of one time.
@@ -641,128 +425,10 @@ impl Walker {
         if is_proven { Step::Proven } else { Step::Doubted }
     }
 
-    /// Whether a frame that tells its end had not ended when this stretch was copied.
-    fn is_still(&self, anchor: Option<Frame>, stretch: usize) -> bool {
-        anchor.is_some_and(|anchor| {
-            let now = self.frame_at(anchor.address, stretch..stretch + 1);
-            now.is_some_and(|(now, _)| now.is_run_of(&anchor))
-        })
-    }
-
-    /// Whether the topmost frame of a later time leads, by way of these copies, to the last of the first `callees` frames as it was found;
-    /// where there are none, to the frame that they would have been called by.
-    fn leads_to(&self, top: Top, asked: &Asked, callees: usize, frame: u64) -> bool {
-        let Some(mut next) = self.told_head(top, &asked.pointer) else { return false };
-        let callee = callees.checked_sub(1).map(|last| self.frames[last]);
-        for _ in 0..MOST_FRAMES {
-            if callee.is_none() && next == frame {
-                return true;
-            }
-            let Some((copy, _)) = self.frame_at(next, asked.copies.clone()) else { break };
-            if let Some(callee) = callee.filter(|callee| callee.address == next) {
-                return copy.is_run_of(&callee);
-            }
-            next = copy.previous;
-        }
-        false
-    }
-
-    /// Whose a frame most likely is that was not read yet, by one that is on the thread's stack of frames, zero where none
-    /// is known.
-    fn owner_by(&self, frame: u64, on_stack: u64) -> Owner {
-        if let Some(link) = self.links.get(&frame) {
-            return link.owner;
-        }
-        if on_stack == 0 || on_stack.abs_diff(frame) < CHUNK { Owner::Thread } else { Owner::Generator }
-    }
-
-    /// Whether a frame has no caller any more once it ended or was suspended. What was on the thread's stack stays there
-    /// until another frame comes to lie there.
+    /// Whether a frame has no caller any more once it ended or was suspended. What was on the thread's stack stays
+    /// there until another frame comes to lie there.
     fn tells_its_end(&self, owner: Owner) -> bool {
         owner == Owner::Generator || self.layout.is_of_objects()
-    }
-
-    /// What to read for a frame: where it stands on the thread's stack of frames or on the C stack the whole page, together
-    /// with its callers and whatever stands above it by then; just the frame where it does not.
-    fn extent(&self, address: u64, owner: Owner) -> (u64, u64) {
-        let end = address.saturating_add(self.layout.size as u64);
-        if self.tells_its_end(owner) { (address, end) } else { self.pages(address) }
-    }
-
-    /// The page or two that hold a frame.
-    fn pages(&self, address: u64) -> (u64, u64) {
-        let end = address.saturating_add(self.layout.size as u64);
-        (address & !(PAGE - 1), end.saturating_add(PAGE - 1) & !(PAGE - 1))
-    }
-
-    fn judge(&mut self, end: End, start: &Start) -> Proof {
-        self.remember(start);
-        let topmost = self.topmost(&start.first);
-        let end = if end == End::Root && !self.is_joined(topmost, start) { End::Doubted } else { end };
-        let moved = self.moved(start.top, topmost, &start.first);
-        self.proven = if end == End::Root { self.frames.len().saturating_sub(moved) } else { 0 };
-        let ends_elsewhere = start.root.zip(self.frames.last()).is_some_and(|(root, last)| root != last.address);
-        match end {
-            End::Nowhere | End::Missed => Proof::Broken,
-            _ if ends_elsewhere => Proof::Elsewhere,
-            End::Root if moved == 0 => Proof::Whole,
-            End::Root | End::Doubted => Proof::Changed,
-        }
-    }
-
-    /// How many of the topmost frames were copied before the pointer to them too.
-    fn topmost(&self, first: &First) -> usize {
-        self.frames.iter().take_while(|frame| self.copied(frame, &first.before).is_some()).count()
-    }
-
-    /// Whether the first caller that was copied after the pointer only was called by the topmost frames then too. What stood
-    /// on the thread's stack when they ended is the same as before, though a caller below it may not be.
-    fn is_joined(&mut self, topmost: usize, start: &Start) -> bool {
-        let caller = self.frames.get(topmost).filter(|_| topmost > 0).copied();
-        let Some(caller) = caller.filter(|caller| self.copied(caller, &start.first.nearest).is_some()) else {
-            return true;
-        };
-        match &start.first.joint {
-            None => false,
-            &Some(Joint::Anchor(anchor, stretch)) => {
-                let callees = &self.frames[..topmost];
-                self.is_still(callees.iter().find(|frame| frame.address == anchor).copied(), stretch)
-            }
-            Some(Joint::Pointer(asked)) => self.leads_to(start.top, asked, topmost, caller.address),
-        }
-    }
-
-    /// How many of the topmost frames were not the same before the pointer to them was copied and after; of the last that
-    /// was not, only which function it is.
-    fn moved(&self, top: Top, topmost: usize, first: &First) -> usize {
-        let Some(leaf) = self.frames.first() else { return 0 };
-        if self.have_stayed(top, leaf, first) {
-            return 0;
-        }
-        if topmost == 0 {
-            // One that was not expected at all was proven when it was read.
-            return if self.copied(leaf, &first.nearest).is_some() { self.frames.len() } else { 0 };
-        }
-        let topmost = &self.frames[..topmost];
-        let is_as_before = |frame: &&Frame| self.copied(frame, &first.before) == Some(**frame);
-        let moved = topmost.len() - topmost.iter().rev().take_while(is_as_before).count();
-        let last = moved.checked_sub(1).and_then(|last| topmost.get(last));
-        let is_same = |frame: &Frame| self.copied(frame, &first.before).is_some_and(|before| frame.is_run_of(&before));
-        moved - usize::from(last.is_some_and(is_same))
-    }
-
-    /// Whether the topmost frame was there before and after the topmost frames were copied, or by then one that lies above it
-    /// on the thread's stack of frames.
-    fn have_stayed(&self, top: Top, leaf: &Frame, first: &First) -> bool {
-        let now = self.told_head(top, &first.again);
-        let is_above = |now: u64| now >= leaf.address && now - leaf.address < CHUNK;
-        let copied = || self.frames.iter().take_while(|frame| self.copied(frame, &first.after).is_some());
-        let is_same = |frame: &Frame| self.copied(frame, &first.again).is_some_and(|again| again.is_run_of(frame));
-        !self.tells_its_end(leaf.owner) && now.is_some_and(is_above) && copied().count() > 0 && copied().all(is_same)
-    }
-
-    fn copied(&self, frame: &Frame, among: &Range<usize>) -> Option<Frame> {
-        self.frame_at(frame.address, among.clone()).map(|(frame, _)| frame)
     }
 
     fn remember(&mut self, start: &Start) {
@@ -809,8 +475,8 @@ impl Walker {
         self.tops.insert(top.place, seen);
     }
 
-    /// A frame as it was copied, and in which stretch, looked for from number `hint` on first: frames that call each other mostly
-    /// stand in the order in which they were asked for.
+    /// A frame as it was copied, and in which stretch, looked for from number `hint` on first: frames that call each
+    /// other mostly stand in the order in which they were asked for.
     fn find(&self, address: u64, hint: usize) -> Option<(Frame, usize)> {
         let after = self.copies.iter().map(|copies| copies.start.max(hint)..copies.end.max(hint));
         let before = self.copies.iter().map(|copies| copies.start.min(hint)..copies.end.min(hint));

@@ -21,7 +21,8 @@ const LOOK_FOR_GIL_NS: u64 = 50_000;
 /// So often a thread's stacks must end in the same frame before that is their root: what changes while it is read can
 /// seem to end anywhere.
 const FIRST_ROOT_AFTER: u32 = 3;
-/// So often a thread's stacks must end in another frame, and never in the root that they had, before that is their root.
+/// So often a thread's stacks must end in another frame, and never in the root that they had, before that is their
+/// root.
 const NEW_ROOT_AFTER: u32 = 20;
 
 /// One thread.

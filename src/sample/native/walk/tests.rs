@@ -141,7 +141,8 @@ fn a_stack_seen_before_costs_one_call_and_few_stretches() {
     }
     let before = image.copied();
     assert_eq!(walk_with(&mut walker, &image, &frames).0, Proof::Whole);
-    // The GIL, the collector, the thread, twenty coroutines, two stretches of the stack's pages, and what shows that they stayed.
+    // The GIL, the collector, the thread, twenty coroutines, two stretches of the stack's pages, and what shows that
+    // they stayed.
     assert!(image.copied() - before <= 36, "{}", image.copied() - before);
 }
 
