@@ -216,8 +216,12 @@ fn a_worker_forked_by_its_parent_is_found() {
     let Some(python) = pyenv("3.11.7") else { return skip("there is no CPython 3.11.7") };
     let program = "\
 import os, sys
+is_ready, tells = os.pipe()
 if pid := os.fork():
+    os.read(is_ready, 1)
     print(*sys.version_info[1:3], pid, flush=True)
+else:
+    os.write(tells, b'.')
 sys.stdin.read()
 ";
     let python = Python::start(Command::new(python), program);

@@ -18,7 +18,7 @@ use litellm_capture::sample::native::worker::NativeWorker;
 use support::pythons::{Running, programs, pythons};
 
 /// How long each program is sampled.
-const SAMPLED_US: u64 = 400_000;
+const SAMPLED_US: u64 = 250_000;
 /// Ten times what a capture takes by itself, so that so short a time tells something.
 const RATE_HZ: u64 = 1_000;
 /// Of the stacks of all programs on all interpreters, in percent.

@@ -32,6 +32,10 @@ use crate::sample::profile::StackNode;
 const LOOK_AT_SLEEPERS_US: u64 = 500_000;
 /// How often a stack that changed while it was read, and has calls that were never seen otherwise, is read again.
 const MOST_RETRIES: u32 = 2;
+/// How often it is tried again to attach to a process that is not as it should be.
+const SETTLE_TRIES: u32 = 5;
+/// And how long it is waited in between.
+const SETTLE_PAUSE: Duration = Duration::from_millis(10);
 /// How often a thread's stack may change under our eyes before the self-check gives up on it.
 const SELF_CHECK_TRIES: u32 = 50;
 /// And how long it lets it go on in between.
@@ -110,7 +114,7 @@ impl NativeWorker {
     pub fn attach(procfs: &Procfs, id: ProcessId, now_us: u64) -> Result<Self, Refusal> {
         let process = procfs.same(id).ok_or(Refusal::Gone)?;
         let memory = ProcessMemory::of(id.pid);
-        let interpreter = attach(&process, &memory)?;
+        let interpreter = attach_settled(&process, memory)?;
         let stat = process.stat().map_err(|_| Refusal::Gone)?;
         let ticks = stat.utime + stat.stime;
         let mut worker = Self {
@@ -203,7 +207,7 @@ impl NativeWorker {
     pub fn begin_anew(&mut self, now_us: u64) -> Result<(), Refusal> {
         self.image = image(&self.process.stat().map_err(|_| Refusal::Gone)?);
         self.became_another = false;
-        self.interpreter = attach(&self.process, &self.memory)?;
+        self.interpreter = attach_settled(&self.process, self.memory)?;
         self.walker = Walker::new(self.interpreter.layout.frame);
         self.stacks.move_away();
         self.threads.clear();
@@ -414,6 +418,19 @@ impl NativeWorker {
         }
         Ok(())
     }
+}
+
+/// A process that was just forked or given another program is not yet what it is about to be.
+fn attach_settled(process: &Process, memory: ProcessMemory) -> Result<Interpreter, Refusal> {
+    let mut found = attach(process, &memory);
+    for _ in 0..SETTLE_TRIES {
+        if !matches!(found, Err(Refusal::Unexpected(..))) {
+            break;
+        }
+        sleep(SETTLE_PAUSE);
+        found = attach(process, &memory);
+    }
+    found
 }
 
 /// `startcode` and `startstack` of `/proc/PID/stat`: with addresses at random, both are others for every program.
