@@ -145,7 +145,10 @@ impl<'a> NativeEngine<'a> {
         let worker = self.watches.get_mut(&id).and_then(|watch| watch.worker.as_mut());
         if let Some(Err(refusal)) = worker.map(|worker| worker.begin_anew(now_us)) {
             self.let_go(id, now_us, recorder);
-            self.refuse(id, &refusal, now_us, recorder);
+            // One that ended meanwhile is no matter of ours.
+            if self.procfs.same(id).is_some() {
+                self.refuse(id, &refusal, now_us, recorder);
+            }
         }
     }
 

@@ -19,13 +19,13 @@ const READ_AGAIN: usize = 8;
 const C_STACK_AROUND: u64 = 2 << 10;
 /// So many bytes at least below the topmost frame on the thread's stack of frames are read both before and after the
 /// pointer to it: a dozen callers.
-const AMID: u64 = 2 << 10;
+const BELOW_TOP: u64 = 2 << 10;
 /// So many callers of the topmost frame at most are looked at for one that tells its end.
 const MOST_TOPMOST: usize = 12;
 
 /// What the first call asks for, in this order.
 pub(super) struct First {
-    /// The topmost frames as they were last seen, before the pointer to them.
+    /// The topmost frames, where they were a moment ago, before the pointer to them.
     pub(super) before: Range<usize>,
     /// What the `_PyCFrame` tells, after the pointer to it.
     pub(super) cframe: Range<usize>,
@@ -94,7 +94,7 @@ impl Walker {
         }
     }
 
-    /// Asks for the topmost frames as they were last seen.
+    /// Asks for the topmost frames, where they were a moment ago.
     pub(super) fn ask_before(&mut self, top: Top) -> Range<usize> {
         let first = self.batch.count();
         self.ask_topmost(top, first);
@@ -165,7 +165,7 @@ impl Walker {
     fn ask_frame(&mut self, address: u64, owner: Owner, lowest: u64, first: usize) {
         let (mut from, to) = self.extent(address, owner);
         if owner == Owner::Thread && !self.tells_its_end(owner) && lowest.abs_diff(address) < CHUNK {
-            from = from.min(lowest.max(address.saturating_sub(AMID)) & !(PAGE - 1));
+            from = from.min(lowest.max(address.saturating_sub(BELOW_TOP)) & !(PAGE - 1));
         }
         if !self.batch.holds(from, to, first) {
             self.batch.join(from, (to - from) as usize, first);
