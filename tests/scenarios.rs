@@ -162,8 +162,11 @@ fn the_figures_are_those_of_the_load_generator_and_of_the_kernel() {
         [5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 2_000.0, 5_000.0, 10_000.0, 30_000.0];
     let lab = Lab::require();
     let litellm = lab.litellm_with(2, Config::Burn, &costing("0.01"));
-    // The first requests of a LiteLLM's life load modules.
+    // The first requests of a worker's life load modules, and the first for its metrics take most of a second.
     litellm.measured_load(Case::Burn, 20.0, 5).result();
+    for _ in 0..8 {
+        litellm.read_metrics();
+    }
 
     // A load that outlasts the capture: its rate, and the CPU that it takes.
     let load = litellm.measured_load(Case::Burn, 20.0, 20);
@@ -173,9 +176,10 @@ fn the_figures_are_those_of_the_load_generator_and_of_the_kernel() {
     let load = load.result();
     assert_eq!(load.errors, 0, "{load:?}");
     assert_near(&during["rps"], load.rps, 0.03);
-    // Requests are counted from just before the first sample to just after the last, so that it is the rate that counts.
+    // Requests are counted from before the first sample to after the last, so that it is the rate that counts; and the
+    // seconds at both ends are not quite like those between them.
     let kernel_cores = bundle.figure("/cpu/kernel_seconds") / bundle.figure("/cpu/wall_seconds");
-    assert_near(&during["cores"], kernel_cores, 0.03);
+    assert_near(&during["cores"], kernel_cores, 0.06);
 
     // A load within the capture: every request, and how long it took. What waits while samplers attach and pictures are
     // drawn is the client's to see, and is not in LiteLLM's own histograms.

@@ -218,6 +218,13 @@ impl LiteLlm {
         answer
     }
 
+    /// Asks whichever worker answers for its metrics.
+    pub fn read_metrics(&self) {
+        let answer =
+            self.exchange(&format!("GET /metrics/ HTTP/1.1\r\nAuthorization: Bearer {}\r\n", self.facts.key), "");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer:.200}");
+    }
+
     /// Sends so many requests, four at a time, waits for the answers and gives what `load.py` says of them.
     #[track_caller]
     pub fn send(&self, case: Case, requests: u32) -> serde_json::Value {
