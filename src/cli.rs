@@ -13,13 +13,25 @@ Exit codes:
   2  the command line is wrong       7  the output could not be written
   3  bundle written, but partial   130  interrupted (SIGINT), bundle finished
   4  no worker found               143  terminated (SIGTERM), bundle finished
+                                   129  standard input ended (--attended), bundle finished
 
 Standard output carries the result alone: the bundle's path, the JSON, or the tarball.";
+
+/// What `--version` tells; `-V` tells the number alone. py-spy's licence goes along with every copy of it.
+#[cfg(feature = "embed-py-spy")]
+const LONG_VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "\n\nIt carries py-spy, under this licence:\n\n",
+    include_str!(env!("CAPTURE_EMBEDDED_PY_SPY_LICENCE"))
+);
+/// What `--version` tells.
+#[cfg(not(feature = "embed-py-spy"))]
+const LONG_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Captures the CPU spike of a LiteLLM proxy: stacks of every worker, flamegraphs and the environment, in one
 /// tarball without secrets, ready to attach to a ticket.
 #[derive(Debug, Parser)]
-#[command(name = "capture", version, after_help = EXIT_CODES, args_conflicts_with_subcommands = true)]
+#[command(name = "capture", version, long_version = LONG_VERSION, after_help = EXIT_CODES, args_conflicts_with_subcommands = true)]
 pub struct Cli {
     /// What to do; without a command, capture now.
     #[command(subcommand)]
@@ -90,6 +102,9 @@ pub struct CaptureArgs {
     /// The variable that holds a key for /metrics/ and /spend/logs; sent to no other address than the captured process's.
     #[arg(long, value_name = "NAME", default_value = "LITELLM_MASTER_KEY", env = "CAPTURE_LITELLM_KEY_ENV")]
     pub litellm_key_env: String,
+    /// End early when standard input ends or a byte comes: for kubectl exec -i, whose other end may be lost.
+    #[arg(long, env = "CAPTURE_ATTENDED", value_parser = BoolishValueParser::new())]
+    pub attended: bool,
     /// What the reporter knows.
     #[command(flatten)]
     pub reporter: ReporterArgs,

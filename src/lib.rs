@@ -20,6 +20,7 @@
 //! | [`logs`] | LiteLLM's log before and during: found, followed, cleaned to known forms, counted |
 //! | [`series`], [`traffic`], [`workload`] | what observing gives: tables over time, counts and latencies, shapes of requests |
 //! | [`redact`] | from raw text to clean text, and the last gate |
+//! | [`attend`] | who far away waits for the result, and what happens when they are gone |
 //! | [`begin`], [`environment`] | the work folder before the first sample: manifest, and what was collected, redacted |
 //! | [`baseline`] | the bundle that a capture is held against |
 //! | [`assemble`] | from a work folder to the files of a bundle |
@@ -33,6 +34,7 @@
 
 pub mod analyse;
 pub mod assemble;
+pub mod attend;
 pub mod baseline;
 pub mod begin;
 pub mod bundle;

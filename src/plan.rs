@@ -42,10 +42,21 @@ pub struct CapturePlan {
     pub observe: ObservePlan,
     /// The bundle to hold it against.
     pub baseline: Option<PathBuf>,
+    /// Whether it ends when whoever started it is gone.
+    pub attendance: Attended,
     /// What the reporter knows.
     pub reporter: ReporterPlan,
     /// Where the result goes.
     pub output: OutputPlan,
+}
+
+/// Whether standard input is held open by whoever waits for the result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attended {
+    /// Its end is the end of the capture.
+    ByStandardInput,
+    /// Nobody needs to.
+    No,
 }
 
 /// What to read beside the stacks.
@@ -212,6 +223,12 @@ impl TryFrom<CaptureArgs> for CapturePlan {
             Some(path) if path == Path::new("-") => LogSource::Stdin,
             Some(path) => LogSource::File(path),
         };
+        if args.attended && log == LogSource::Stdin {
+            return Err(usage(
+                "--attended and --log - both want standard input".to_owned(),
+                "name the log's file, or leave --attended out",
+            ));
+        }
         Ok(Self {
             pids: args.pid,
             only: args.only,
@@ -221,6 +238,7 @@ impl TryFrom<CaptureArgs> for CapturePlan {
             config: args.config,
             observe: ObservePlan { litellm_url: args.litellm_url, litellm_key_env: args.litellm_key_env, log },
             baseline: args.baseline,
+            attendance: if args.attended { Attended::ByStandardInput } else { Attended::No },
             reporter: ReporterPlan::from(args.reporter),
             output: OutputPlan::try_from(args.output)?,
         })

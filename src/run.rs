@@ -9,6 +9,7 @@ use anyhow::Context;
 
 use crate::analyse::Verdict;
 use crate::assemble::{Aside, assemble};
+use crate::attend::Attendance;
 use crate::begin::{Beginning, Given, open_work_folder};
 use crate::bundle::facts::FINGERPRINT;
 use crate::bundle::manifest::{Manifest, Status};
@@ -29,7 +30,7 @@ use crate::observe::{Epoch, Roster};
 use crate::os::clock::monotonic_us;
 use crate::os::proc::Procfs;
 use crate::os::signals::{Interrupt, Interrupts};
-use crate::plan::{CapturePlan, DiffPlan, InspectPlan, PackPlan, ReportPlan, ResultForm};
+use crate::plan::{Attended, CapturePlan, DiffPlan, InspectPlan, PackPlan, ReportPlan, ResultForm};
 use crate::products::SUMMARY;
 use crate::publish::{Goal, Report, exit_code, finish, output_failure, say_result};
 use crate::redact::{Gate, Raw, Redactions, Redactor};
@@ -60,6 +61,10 @@ pub fn run(cli: Cli, arguments: Vec<OsString>) -> Result<u8, Failure> {
 fn capture(plan: &CapturePlan, own: &Own) -> Result<u8, Failure> {
     let notices = Notices::new(plan.output.loudness);
     let interrupts = Interrupts::install().context("signals")?;
+    let attendance = match plan.attendance {
+        Attended::ByStandardInput => Some(Attendance::begin(&interrupts, plan.orders.duration).context("a thread")?),
+        Attended::No => None,
+    };
     let procfs = Procfs::default();
     let given = Given::read(plan)?;
     let proxy = choose_proxy(&procfs, plan, &notices)?;
@@ -81,6 +86,7 @@ fn capture(plan: &CapturePlan, own: &Own) -> Result<u8, Failure> {
         given: &given,
     };
     let work = open_work_folder(&beginning, &mut redactor)?;
+    attendance.iter().for_each(|attendance| attendance.clears(&work));
     notices.detail(format!("work folder: {}", work.dir().display()));
 
     notices.say(format!("sampling {} for {} s", named_workers(&proxy), plan.orders.duration.as_secs_f64()));
