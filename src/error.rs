@@ -96,6 +96,14 @@ pub enum Failure {
         /// Why not.
         why: String,
     },
+    /// The cluster, or a pod in it, did not do what it was asked.
+    #[error("{what}")]
+    Cluster {
+        /// What went wrong.
+        what: String,
+        /// What to do next.
+        cure: String,
+    },
     /// The result could not be written.
     #[error("cannot write {target}: {why}")]
     Output {
@@ -146,7 +154,8 @@ impl Failure {
             Self::NotPermitted { .. }
             | Self::PySpyMissing
             | Self::PySpyUnusable { .. }
-            | Self::NativeRefused { .. } => exit::CANNOT_ATTACH,
+            | Self::NativeRefused { .. }
+            | Self::Cluster { .. } => exit::CANNOT_ATTACH,
             Self::Output { .. } => exit::OUTPUT,
             Self::Damaged { .. } => exit::PARTIAL,
             Self::SecretInBundle { .. } | Self::Internal(_) => exit::INTERNAL,
@@ -159,6 +168,7 @@ impl Failure {
             Self::Usage { cure, .. }
             | Self::NoWorker { cure, .. }
             | Self::NotPermitted { cure, .. }
+            | Self::Cluster { cure, .. }
             | Self::Unreadable { cure, .. } => Some(cure.clone()),
             Self::SeveralProxies { example_pid, .. } => Some(format!("for example: capture --pid {example_pid}")),
             Self::PySpyMissing => Some(format!("install it: {INSTALL_PY_SPY}")),

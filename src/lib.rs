@@ -29,6 +29,7 @@
 //! | [`render`] | ticket and its link, page, charts, flamegraphs, folded stacks, comparison, the lines of the summary |
 //! | [`products`] | everything that is rendered from facts, as files |
 //! | [`review`] | bundles looked at again: `report`, `ticket`, `diff` |
+//! | [`k8s`] | pods captured from outside, through kubectl: who is meant, the way in, what only the cluster knows |
 //! | [`bundle`] | work folder, manifest, archive, reading it back |
 //! | [`error`], [`notice`] | failures with their cure and exit code; everything said to the terminal |
 
@@ -44,6 +45,7 @@ pub mod discover;
 pub mod engines;
 pub mod environment;
 pub mod error;
+pub mod k8s;
 pub mod logs;
 pub mod notice;
 pub mod observe;

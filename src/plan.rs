@@ -344,7 +344,7 @@ fn destination(path: &Path) -> Destination {
 }
 
 /// Times have units: `30s`, `2m`, `1m30s`.
-fn time(option: &str, text: &str) -> Result<Duration, Failure> {
+pub fn time(option: &str, text: &str) -> Result<Duration, Failure> {
     let parsed = text.parse::<SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
     parsed
         .filter(|time| !time.is_zero())
@@ -359,7 +359,8 @@ fn percent(option: &str, text: &str) -> Result<f64, Failure> {
     })
 }
 
-fn usage(what: String, cure: &str) -> Failure {
+/// A command line that asks for something impossible.
+pub fn usage(what: String, cure: &str) -> Failure {
     Failure::Usage { what, cure: cure.to_owned() }
 }
 

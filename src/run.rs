@@ -21,6 +21,7 @@ use crate::discover::Proxy;
 use crate::engines::Chosen;
 use crate::environment::{self, Own};
 use crate::error::{Failure, Kept, exit};
+use crate::k8s::{self, K8sPlan};
 use crate::notice::Notices;
 use crate::observe::door::Access;
 use crate::observe::listen::{listening, same_network};
@@ -50,6 +51,7 @@ const COLLECT_DEADLINE: Duration = Duration::from_secs(5);
 pub fn run(cli: Cli, arguments: Vec<OsString>) -> Result<u8, Failure> {
     match cli.command {
         None => capture(&CapturePlan::try_from(cli.capture)?, &own(arguments)),
+        Some(Command::K8s(args)) => k8s::run(&K8sPlan::try_from(*args)?, &own(arguments)),
         Some(Command::Pack(args)) => pack(&PackPlan::try_from(args)?, &own(arguments)),
         Some(Command::Inspect(args)) => inspect(&InspectPlan::from(args)),
         Some(Command::Report(args)) => review::report(&ReportPlan::from(args)),
@@ -86,7 +88,9 @@ fn capture(plan: &CapturePlan, own: &Own) -> Result<u8, Failure> {
         given: &given,
     };
     let work = open_work_folder(&beginning, &mut redactor)?;
-    attendance.iter().for_each(|attendance| attendance.clears(&work));
+    if let Some(attendance) = &attendance {
+        attendance.clears(&work);
+    }
     notices.detail(format!("work folder: {}", work.dir().display()));
 
     notices.say(format!("sampling {} for {} s", named_workers(&proxy), plan.orders.duration.as_secs_f64()));

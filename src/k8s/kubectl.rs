@@ -1,7 +1,7 @@
 //! The one place that calls kubectl: it knows how to log in to any cluster, so nobody else has to.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
@@ -18,7 +18,6 @@ const LARGEST_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// kubectl, and whom it talks to.
 #[derive(Debug, Clone)]
 pub struct Kubectl {
-    program: PathBuf,
     context: Option<String>,
     namespace: Option<String>,
 }
@@ -44,11 +43,7 @@ pub struct Exit {
 impl Kubectl {
     /// A kubectl that was not called yet; without a namespace it is that of the context.
     pub fn new(context: Option<&str>, namespace: Option<&str>) -> Self {
-        Self {
-            program: PathBuf::from("kubectl"),
-            context: context.map(str::to_owned),
-            namespace: namespace.map(str::to_owned),
-        }
+        Self { context: context.map(str::to_owned), namespace: namespace.map(str::to_owned) }
     }
 
     /// An answer in JSON.
@@ -59,15 +54,50 @@ impl Kubectl {
     }
 
     /// An answer as it is, up to so many bytes.
-    pub fn bytes(&self, arguments: &[&str], largest: usize, wish: &mut dyn FnMut() -> Wish) -> Result<Vec<u8>, Refusal> {
+    pub fn bytes(
+        &self,
+        arguments: &[&str],
+        largest: usize,
+        wish: &mut dyn FnMut() -> Wish,
+    ) -> Result<Vec<u8>, Refusal> {
+        self.answer(Tool::Kubectl, arguments, largest, wish)
+    }
+
+    /// The same of helm, which logs in as kubectl does.
+    pub fn helm(&self, arguments: &[&str], largest: usize, wish: &mut dyn FnMut() -> Wish) -> Result<Vec<u8>, Refusal> {
+        self.answer(Tool::Helm, arguments, largest, wish)
+    }
+
+    fn answer(
+        &self,
+        tool: Tool,
+        arguments: &[&str],
+        largest: usize,
+        wish: &mut dyn FnMut() -> Wish,
+    ) -> Result<Vec<u8>, Refusal> {
         let mut answer = Bounded { bytes: Vec::new(), largest };
         let deadline = Instant::now() + ANSWER_DEADLINE;
         let mut timely = || if Instant::now() > deadline { Wish::Abandon } else { wish() };
-        let outcome = self.call(arguments, Input::Closed, &mut answer, &mut timely)?;
+        let outcome = self.call(tool, Call { arguments, input: Input::Closed }, &mut answer, &mut timely)?;
         match outcome.ending {
             Some(Ending::Code(0)) => Ok(answer.bytes),
             Some(_) => Err(Refusal::of(arguments, &outcome.stderr)),
             None if Instant::now() > deadline => Err(Refusal::silent(arguments, ANSWER_DEADLINE)),
+            None => Err(Refusal::Abandoned),
+        }
+    }
+
+    /// A change to the cluster, whose answer nobody needs.
+    pub fn carry_out(
+        &self,
+        arguments: &[&str],
+        input: Input<'_>,
+        wish: &mut dyn FnMut() -> Wish,
+    ) -> Result<(), Refusal> {
+        let outcome = self.call(Tool::Kubectl, Call { arguments, input }, &mut io::sink(), wish)?;
+        match outcome.ending {
+            Some(Ending::Code(0)) => Ok(()),
+            Some(_) => Err(Refusal::of(arguments, &outcome.stderr)),
             None => Err(Refusal::Abandoned),
         }
     }
@@ -87,7 +117,7 @@ impl Kubectl {
         }
         arguments.push("--");
         arguments.extend(command.iter().map(String::as_str));
-        let outcome = self.call(&arguments, input, output, wish)?;
+        let outcome = self.call(Tool::Kubectl, Call { arguments: &arguments, input }, output, wish)?;
         match outcome.ending {
             Some(Ending::Code(0)) => Ok(Exit { code: 0, stderr: outcome.stderr }),
             // kubectl passes the code of the command on and says so; its own failures end with 1.
@@ -105,20 +135,38 @@ impl Kubectl {
 
     fn call(
         &self,
-        arguments: &[&str],
-        input: Input<'_>,
+        tool: Tool,
+        call: Call<'_>,
         output: &mut dyn Write,
         wish: &mut dyn FnMut() -> Wish,
     ) -> Result<Outcome, Refusal> {
+        let (program, context_flag) = match tool {
+            Tool::Kubectl => ("kubectl", "--context"),
+            Tool::Helm => ("helm", "--kube-context"),
+        };
         let mut all: Vec<String> = Vec::new();
-        all.extend(self.context.iter().map(|context| format!("--context={context}")));
+        all.extend(self.context.iter().map(|context| format!("{context_flag}={context}")));
         all.extend(self.namespace.iter().map(|namespace| format!("--namespace={namespace}")));
-        all.extend(arguments.iter().map(|&argument| argument.to_owned()));
-        run(&self.program, &all, input, output, wish).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Refusal::NoKubectl,
-            _ => Refusal::Broken(format!("kubectl {}: {error}", arguments.join(" "))),
+        all.extend(call.arguments.iter().map(|&argument| argument.to_owned()));
+        run(Path::new(program), &all, call.input, output, wish).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Refusal::NoTool(program),
+            _ => Refusal::Broken(format!("{program} {}: {error}", call.arguments.join(" "))),
         })
     }
+}
+
+/// The programs that know how to talk to a cluster.
+#[derive(Debug, Clone, Copy)]
+enum Tool {
+    Kubectl,
+    Helm,
+}
+
+/// What a tool is asked, and what it gets on standard input.
+#[derive(Clone, Copy)]
+struct Call<'a> {
+    arguments: &'a [&'a str],
+    input: Input<'a>,
 }
 
 /// Memory that takes so much and then fails.

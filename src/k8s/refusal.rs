@@ -9,8 +9,8 @@ use regex::Regex;
 /// Why not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// There is no kubectl here.
-    NoKubectl,
+    /// There is no kubectl here, or no helm.
+    NoTool(&'static str),
     /// The user lacks a right.
     Forbidden {
         /// Such as `create`.
@@ -57,8 +57,14 @@ impl Refusal {
             Self::NoProgram
         } else if says(&["(NotFound)", "is not valid for pod", "container not found", "does not exist"]) {
             Self::NotFound(last)
-        } else if says(&["(Unauthorized)", "must be logged in", "Unable to connect", "was refused", "dial tcp", "no such host"])
-        {
+        } else if says(&[
+            "(Unauthorized)",
+            "must be logged in",
+            "Unable to connect",
+            "was refused",
+            "dial tcp",
+            "no such host",
+        ]) {
             Self::Unreachable(last)
         } else if says(&["invalid character", "couldn't get current server API group list", "cannot unmarshal"]) {
             Self::Garbled(last)
@@ -82,9 +88,10 @@ impl Refusal {
     /// What happened, in one line.
     pub fn why(&self) -> String {
         match self {
-            Self::NoKubectl => "kubectl was not found on PATH".to_owned(),
+            Self::NoTool(tool) => format!("{tool} was not found on PATH"),
             Self::Forbidden { verb, resource, namespace } => {
-                let place = namespace.as_ref().map_or_else(String::new, |namespace| format!(" in namespace {namespace}"));
+                let place =
+                    namespace.as_ref().map_or_else(String::new, |namespace| format!(" in namespace {namespace}"));
                 format!("the cluster forbids you to {verb} {resource}{place}")
             }
             Self::NotFound(said) => format!("the cluster does not have it: {said}"),
@@ -99,7 +106,8 @@ impl Refusal {
     /// What to do next.
     pub fn cure(&self) -> String {
         match self {
-            Self::NoKubectl => "install kubectl, and see that `kubectl get pods` works".to_owned(),
+            Self::NoTool("kubectl") => "install kubectl, and see that `kubectl get pods` works".to_owned(),
+            Self::NoTool(tool) => format!("install {tool}, or add by hand, without secrets, what it would have told"),
             Self::Forbidden { verb, resource, namespace } => {
                 let (name, group) = resource.split_once('.').unwrap_or((resource, ""));
                 let role = if namespace.is_some() { "Role" } else { "ClusterRole" };
@@ -110,7 +118,9 @@ impl Refusal {
             }
             Self::NotFound(_) => "see what there is: kubectl get pods --all-namespaces".to_owned(),
             Self::NoProgram => "bring the program in another way: --via memory, file or debug".to_owned(),
-            Self::Unreachable(_) => "see that `kubectl get pods` works, perhaps log in again, or name a --context".to_owned(),
+            Self::Unreachable(_) => {
+                "see that `kubectl get pods` works, perhaps log in again, or name a --context".to_owned()
+            }
             Self::Silent(_) | Self::Garbled(_) => {
                 "see whether the API server is well: kubectl get --raw /readyz".to_owned()
             }
@@ -121,7 +131,7 @@ impl Refusal {
 
     /// Whether it concerns the cluster as a whole, so that asking for the next pod is of no use.
     pub fn is_of_the_cluster(&self) -> bool {
-        matches!(self, Self::NoKubectl | Self::Unreachable(_))
+        matches!(self, Self::NoTool(_) | Self::Unreachable(_))
     }
 }
 
@@ -156,8 +166,14 @@ mod tests {
         for (said, expected) in [
             ("Error from server (NotFound): pods \"x\" not found", "the cluster does not have it"),
             ("error: unable to upgrade connection: container not found (\"c\")", "the cluster does not have it"),
-            ("The connection to the server 127.0.0.1:1 was refused - did you specify the right host?", "cannot be reached"),
-            ("OCI runtime exec failed: exec: \"python3\": executable file not found in $PATH: unknown", "no such program"),
+            (
+                "The connection to the server 127.0.0.1:1 was refused - did you specify the right host?",
+                "cannot be reached",
+            ),
+            (
+                "OCI runtime exec failed: exec: \"python3\": executable file not found in $PATH: unknown",
+                "no such program",
+            ),
             ("Error from server (InternalError): an error on the server (\"boom\")", "an error on the server"),
             ("", "failed without a word"),
         ] {

@@ -40,9 +40,9 @@ mod stretch;
 mod tests;
 mod watch;
 
-pub use digest::{BEFORE_FILE, DURING_FILE, Digest, Logged};
+pub use digest::{BEFORE_FILE, DURING_FILE, Digest, Logged, PREVIOUS_FILE, cleaned};
 pub use stretch::Stretch;
-pub use watch::{Gathered, LogSource, LogWatch};
+pub use watch::{Gathered, LogSource, LogWatch, NO_LOGS};
 
 use serde::{Deserialize, Serialize};
 
