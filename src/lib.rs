@@ -28,6 +28,7 @@
 //! | [`render`] | ticket and its link, page, charts, flamegraphs, folded stacks, comparison, the lines of the summary |
 //! | [`products`] | everything that is rendered from facts, as files |
 //! | [`review`] | bundles looked at again: `report`, `ticket`, `diff` |
+//! | [`fleet`] | the bundles of several pods as one: which are hot, what differs, one flamegraph, one ticket |
 //! | [`bundle`] | work folder, manifest, archive, reading it back |
 //! | [`error`], [`notice`] | failures with their cure and exit code; everything said to the terminal |
 
@@ -42,6 +43,7 @@ pub mod discover;
 pub mod engines;
 pub mod environment;
 pub mod error;
+pub mod fleet;
 pub mod logs;
 pub mod notice;
 pub mod observe;

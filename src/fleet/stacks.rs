@@ -1,0 +1,78 @@
+//! The stacks of all pods in one flamegraph: the pod is the first frame below the root, then worker, thread and functions.
+//!
+//! Of every pod only so many stacks are kept as its share of a fixed number, those with most CPU; what the others used
+//! stands under a name in brackets, so that widths and sums stay true.
+
+use std::fmt::Write as _;
+
+use crate::redact::Clean;
+use crate::render::flamegraph::Palette;
+use crate::render::folded::{Detail, fold};
+use crate::sample::profile::Profile;
+
+/// Stacks of all pods together. A stack of LiteLLM's is one to two kilobytes of text: some 30 MB in all.
+const MOST_STACKS: usize = 20_000;
+/// A pod is not seen with fewer than these, however many pods there are.
+const LEAST_STACKS_OF_A_POD: usize = 50;
+/// What the stacks used that were not kept.
+pub const SMALLER: &str = "[stacks with less CPU]";
+
+/// The stacks of all pods.
+#[derive(Debug)]
+pub struct Stacks {
+    most_of_a_pod: usize,
+    lines: Vec<String>,
+    palette: Palette,
+}
+
+impl Stacks {
+    /// Room for so many pods.
+    pub fn of(pods: usize) -> Self {
+        let most_of_a_pod = (MOST_STACKS / pods.max(1)).max(LEAST_STACKS_OF_A_POD);
+        let mut palette = Palette::default();
+        palette.add_no_code(SMALLER);
+        Self { most_of_a_pod, lines: Vec::new(), palette }
+    }
+
+    /// One pod's.
+    pub fn add(&mut self, pod: &str, profile: &Profile<Clean>) {
+        self.palette.add(profile);
+        self.palette.add_no_code(frame(pod));
+        let folded = fold(profile, Detail::Functions, |_, _| true);
+        let mut stacks: Vec<(&str, u64)> = folded
+            .lines()
+            .filter_map(|line| line.rsplit_once(' '))
+            .map(|(stack, cpu_us)| (stack, cpu_us.parse().unwrap_or(0)))
+            .collect();
+        stacks.sort_by_key(|(_, cpu_us)| std::cmp::Reverse(*cpu_us));
+        let smaller: u64 = stacks.iter().skip(self.most_of_a_pod).map(|(_, cpu_us)| cpu_us).sum();
+        stacks.truncate(self.most_of_a_pod);
+        if smaller > 0 {
+            stacks.push((SMALLER, smaller));
+        }
+        self.lines.extend(stacks.into_iter().map(|(stack, cpu_us)| format!("{};{stack} {cpu_us}", frame(pod))));
+    }
+
+    /// Those of some pods, folded and sorted.
+    pub fn folded<'a>(&self, pods: impl IntoIterator<Item = &'a str>) -> String {
+        let frames: Vec<String> = pods.into_iter().map(|pod| frame(pod) + ";").collect();
+        let mut lines: Vec<&str> = self.lines.iter().map(String::as_str).collect();
+        lines.retain(|line| frames.iter().any(|frame| line.starts_with(frame)));
+        lines.sort_unstable();
+        let mut folded = String::new();
+        for line in lines {
+            // Writing to a string cannot fail.
+            let _ = writeln!(folded, "{line}");
+        }
+        folded
+    }
+
+    /// Colours for all of them.
+    pub fn palette(&self) -> &Palette {
+        &self.palette
+    }
+}
+
+fn frame(pod: &str) -> String {
+    format!("pod {pod}")
+}
