@@ -96,7 +96,7 @@ pub fn gather(members: Vec<Member>, notices: &Notices) -> Result<Gathered, Failu
     match failures.len() {
         1 if count == 1 => Err(failures.remove(0)),
         failed if failed == count || gathered.sources.is_empty() => Err(Failure::NoneReadable {
-            faults: gathered.gaps.iter().map(|gap| format!("{}: {}", gap.what, gap.why)).collect(),
+            faults: gathered.gaps.iter().map(|gap| format!("{}: {}", gap.what.replace('`', ""), gap.why)).collect(),
         }),
         _ => Ok(gathered),
     }
@@ -128,7 +128,7 @@ impl Gathered {
             }
         };
         if let Some(first) = self.entries.iter().find(|entry| entry.sha256.as_ref() == Some(&opened.sha256)) {
-            let (what, name) = (format!("a second bundle in {label}"), first.name.clone());
+            let (what, name) = (format!("a second bundle in `{label}`"), first.name.clone());
             let why = format!("it is the very bundle of `{name}`, which counts once");
             self.gaps.push(Gap::note(what, why, "if another pod was meant, name its own bundle"));
             self.add_extra(&name, member.extra);

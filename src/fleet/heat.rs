@@ -220,3 +220,131 @@ fn listed(pods: &[String]) -> String {
         None => pods.join(", "),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyse::quality::Grade;
+
+    /// A pod that uses so many cores, with four workers and a limit of four cores.
+    fn pod(name: &str, cores: f64) -> Pod {
+        Pod {
+            name: name.to_owned(),
+            heat: PodHeat::Unknown,
+            hot_by: Vec::new(),
+            started_utc: "2026-11-24T06:15:00Z".to_owned(),
+            wall_seconds: 30.0,
+            cpu_seconds: 30.0 * cores,
+            cores: Some(cores),
+            workers: 4,
+            busiest_worker_percent: Some(cores * 25.0),
+            quota_cores: Some(4.0),
+            quota_percent: Some(cores * 25.0),
+            throttled_percent: Some(0.0),
+            requests_per_second: None,
+            cpu_seconds_per_request: None,
+            class: None,
+            confidence: None,
+            top_function: None,
+            quality: Grade::Good,
+            litellm_version: None,
+            python_version: None,
+            image: None,
+            config_sha256: None,
+        }
+    }
+
+    fn judged(cores: &[f64]) -> (FleetHeat, Vec<Pod>) {
+        let mut pods: Vec<Pod> = cores.iter().zip('a'..).map(|(cores, name)| pod(&name.to_string(), *cores)).collect();
+        (judge(&mut pods), pods)
+    }
+
+    #[test]
+    fn each_rule_alone_makes_a_pod_hot() {
+        let calm = pod("x", 0.4);
+        let cases = [
+            (Pod { quota_percent: Some(80.0), ..calm.clone() }, vec![HotBy::Limit]),
+            (Pod { throttled_percent: Some(25.1), ..calm.clone() }, vec![HotBy::Throttled]),
+            (Pod { busiest_worker_percent: Some(80.0), ..calm.clone() }, vec![HotBy::Worker]),
+            (pod("x", 0.7), vec![HotBy::Others]),
+            (pod("x", 0.6), vec![]),
+            (Pod { quota_percent: Some(79.9), throttled_percent: Some(25.0), ..calm }, vec![]),
+        ];
+        for (case, rules) in cases {
+            let mut pods = [case, pod("y", 0.4), pod("z", 0.4)];
+            judge(&mut pods);
+            let judged = pods.iter().find(|pod| pod.name == "x").unwrap();
+            assert_eq!(judged.hot_by, rules);
+            assert_eq!(judged.heat, if rules.is_empty() { PodHeat::Calm } else { PodHeat::Hot });
+        }
+    }
+
+    #[test]
+    fn a_pod_that_hardly_does_anything_is_not_hot_beside_others_that_do_nothing() {
+        assert_eq!(judged(&[0.49, 0.01, 0.01]).0.pattern, Pattern::NoneHot);
+    }
+
+    #[test]
+    fn one_several_all_and_none_are_told_apart_with_the_figures() {
+        let cases: [(&[f64], Pattern, &str); 6] = [
+            (
+                &[0.2, 2.0, 0.3],
+                Pattern::OneHot,
+                "One hot pod of 3: `b` (2.00 cores, far above the others); the median of the others is 0.250 cores.",
+            ),
+            (
+                &[3.5, 3.4, 0.3],
+                Pattern::SeveralHot,
+                "2 hot pods of 3: `a` (3.50 cores, at its limit, a worker at one core, far above the others), `b` (3.40 \
+                 cores, at its limit, a worker at one core, far above the others); the other one uses 0.300 cores.",
+            ),
+            (
+                &[3.5, 3.5],
+                Pattern::AllHot,
+                "All 2 pods are hot: `a` (3.50 cores, at its limit, a worker at one core), `b` (3.50 cores, at its limit, \
+                 a worker at one core).",
+            ),
+            (&[0.2, 0.25], Pattern::NoneHot, "None of 2 pods is hot; the busiest is `b` (0.250 cores)."),
+            (
+                &[0.2],
+                Pattern::Single,
+                "One pod was captured, so that there is no other to hold it against: `a` (0.200 cores) is calm.",
+            ),
+            (&[], Pattern::Unknown, "No pod's CPU is known, so that none can be called hot."),
+        ];
+        for (cores, pattern, sentence) in cases {
+            let (heat, _) = judged(cores);
+            assert_eq!((heat.pattern, heat.sentence.as_str()), (pattern, sentence));
+        }
+    }
+
+    #[test]
+    fn a_pod_whose_cpu_is_not_known_is_neither_hot_nor_calm_and_counts_in_no_median() {
+        let mut pods = [
+            Pod { cores: None, quota_percent: None, busiest_worker_percent: None, ..pod("x", 0.0) },
+            pod("y", 1.0),
+            pod("z", 0.9),
+        ];
+        let heat = judge(&mut pods);
+        assert_eq!(
+            heat.sentence,
+            "None of 2 pods is hot; the busiest is `y` (1.00 cores). The CPU of 1 pod more is not known."
+        );
+        assert_eq!((pods[2].name.as_str(), pods[2].heat), ("x", PodHeat::Unknown));
+    }
+
+    #[test]
+    fn the_hot_ones_come_first_and_the_busiest_of_each() {
+        let (heat, pods) = judged(&[0.1, 2.0, 0.2, 3.0]);
+        assert_eq!(pods.iter().map(|pod| pod.name.as_str()).collect::<Vec<_>>(), ["d", "b", "c", "a"]);
+        assert_eq!(heat.hottest.as_deref(), Some("d"));
+    }
+
+    #[test]
+    fn captures_of_another_time_are_named() {
+        let later = Pod { started_utc: "2026-11-24T06:16:31Z".to_owned(), ..pod("b", 0.1) };
+        let soon = Pod { started_utc: "2026-11-24T06:16:30Z".to_owned(), ..pod("c", 0.1) };
+        let gap = apart(&[pod("a", 3.0), later, soon]).unwrap();
+        assert_eq!(gap.why, "`b` was captured more than a minute apart from `a`");
+    }
+}

@@ -15,7 +15,9 @@ mod keep;
 mod lines;
 pub mod manifest;
 pub mod open;
+mod pictures;
 pub mod pod;
+mod seal;
 pub mod stacks;
 pub mod summary;
 mod ticket;
@@ -26,25 +28,20 @@ use anyhow::Context;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::analyse::{analyse, figures::ratio};
-use crate::bundle::archive::{Artifact, LARGEST_BYTES, pack};
-use crate::bundle::facts::read;
+use crate::bundle::archive::Artifact;
 use crate::bundle::manifest::{Kind, Status, Tool};
-use crate::bundle::open::{Bundle, Tarball};
-use crate::bundle::work::MANIFEST;
-use crate::collect::{Gap, Weight};
+use crate::collect::Gap;
 use crate::error::{Failure, Kept, exit};
-use crate::fleet::gather::{Gathered, Source, file_name, gather};
-use crate::fleet::heat::{PodHeat, apart, judge};
-use crate::fleet::manifest::{FORMAT, FleetManifest, MemberStatus};
+use crate::fleet::gather::{Gathered, file_name, gather};
+use crate::fleet::heat::{apart, judge};
+use crate::fleet::manifest::{FORMAT, FleetManifest};
+use crate::fleet::pictures::draw_all;
+use crate::fleet::seal::{Content, seal};
 use crate::fleet::summary::FleetSummary;
 use crate::notice::Notices;
-use crate::os::clock::utc_for_file_name;
+use crate::os::clock::{for_file_name, utc_for_file_name};
 use crate::plan::{Destination, MergePlan, OutputPlan, ResultForm};
-use crate::products::TICKET;
 use crate::publish::{deliver, say_result};
-use crate::render::figures::{counted, span};
-use crate::render::flamegraph::{Heading, draw};
 
 /// What is known of all pods together.
 pub const SUMMARY: &str = "fleet.json";
@@ -147,12 +144,12 @@ pub fn assemble(members: Vec<Member>, destination: &Destination, notices: &Notic
         gaps: std::mem::take(&mut gathered.gaps),
         files: Vec::new(),
     };
-    let mut files = drawn(&gathered, &summary).context("the fleet's pictures")?;
+    let mut files = draw_all(&gathered.stacks, &summary).context("the fleet's pictures")?;
+    files.push(Artifact::json(SUMMARY, &summary).context(SUMMARY)?);
     files.append(&mut gathered.extra);
-    let hottest = hottest_ticket(&gathered.sources, &summary);
     let seconds = began.map_or(0, |began| began.as_second().unsigned_abs());
-    let tarball =
-        seal(files, &mut manifest, &Content { summary: &summary, hottest, sources: &gathered.sources, seconds })?;
+    let content = Content { summary: &summary, sources: &gathered.sources, seconds };
+    let tarball = seal(files, &mut manifest, &content)?;
     let path = destination.target(&manifest.name);
     deliver(&tarball, path.as_deref()).map_err(|error| Failure::Output {
         target: path.as_ref().map_or_else(|| destination.describe(), |path| path.display().to_string()),
@@ -181,90 +178,9 @@ pub fn tell(report: &FleetReport, output: &OutputPlan, notices: &Notices) -> Res
     say_result(&text, Kept::Bundle(path.clone()))
 }
 
-/// What is sealed beside the files that do not change any more.
-struct Content<'a> {
-    summary: &'a FleetSummary,
-    hottest: Option<ticket::Hottest>,
-    sources: &'a [Source],
-    /// The time of every file.
-    seconds: u64,
-}
-
-/// The tarball with as many of the bundles as keep it small enough to be attached.
-fn seal(mut files: Vec<Artifact>, manifest: &mut FleetManifest, content: &Content<'_>) -> Result<Vec<u8>, Failure> {
-    let own_bytes = pack(&manifest.name, &mut files, content.seconds).context("the tarball")?.len();
-    let mut kept = keep::read(content.sources, content.summary, LARGEST_BYTES.saturating_sub(own_bytes));
-    let gaps = manifest.gaps.clone();
-    loop {
-        manifest.gaps = gaps.iter().cloned().chain(kept.gaps()).collect();
-        for entry in &mut manifest.members {
-            entry.bundle = kept.bundle_of(&entry.name).map(|file| file.name.clone());
-        }
-        manifest.status = status(manifest);
-        let ticket = ticket::ticket(manifest, content.summary, content.hottest.as_ref());
-        let mut all: Vec<Artifact> = files.iter().chain(kept.bundles()).cloned().collect();
-        all.push(Artifact::new(TICKET, ticket));
-        all.sort_by(|one, other| one.name.cmp(&other.name));
-        manifest.files = all.iter().map(Artifact::entry).collect();
-        all.push(Artifact::json(MANIFEST, manifest).context("the manifest")?);
-        let tarball = pack(&manifest.name, &mut all, content.seconds).context("the tarball")?;
-        if tarball.len() <= LARGEST_BYTES || !kept.leave_out_another() {
-            return Ok(tarball);
-        }
-    }
-}
-
-fn status(manifest: &FleetManifest) -> Status {
-    let whole = manifest.gaps.iter().all(|gap| gap.weight == Weight::Note)
-        && manifest.members.iter().all(|member| member.status == MemberStatus::Complete);
-    if whole { Status::Complete } else { Status::Partial }
-}
-
-/// The files that do not depend on which bundles go in.
-fn drawn(gathered: &Gathered, summary: &FleetSummary) -> anyhow::Result<Vec<Artifact>> {
-    let stacks = &gathered.stacks;
-    let folded = stacks.folded(summary.all_names());
-    let mut files = vec![Artifact::json(SUMMARY, summary)?];
-    let all = format!("CPU time of {}", counted(summary.pods.len(), "pod"));
-    files.push(Artifact::new("flamegraphs/all.svg", draw(&folded, &heading(all, summary, None), stacks.palette())?));
-    files.push(Artifact::new("profiles/all.folded", folded));
-    let hot = summary.names(PodHeat::Hot).count();
-    if hot > 0 && hot < summary.pods.len() {
-        let title = format!("CPU time of the {} of {}", counted(hot, "hot pod"), summary.pods.len());
-        let heading = heading(title, summary, Some(PodHeat::Hot));
-        let folded = stacks.folded(summary.names(PodHeat::Hot));
-        files.push(Artifact::new("flamegraphs/hot.svg", draw(&folded, &heading, stacks.palette())?));
-    }
-    Ok(files)
-}
-
-/// CPU of the pods that are so, or of all.
-fn heading(title: String, summary: &FleetSummary, heat: Option<PodHeat>) -> Heading {
-    let pods = || summary.pods.iter().filter(|pod| heat.is_none_or(|heat| pod.heat == heat));
-    let cpu_seconds: f64 = pods().map(|pod| pod.cpu_seconds).sum();
-    let cores: f64 = pods().filter_map(|pod| ratio(pod.cpu_seconds, pod.wall_seconds)).sum();
-    let longest = pods().map(|pod| pod.wall_seconds).fold(0.0, f64::max);
-    let subtitle = format!("{cpu_seconds:.2} CPU-seconds in {} at most ({cores:.2} cores on average)", span(longest));
-    Heading { title, subtitle }
-}
-
-/// The ticket of the hottest pod, written anew from the facts in its bundle.
-fn hottest_ticket(sources: &[Source], summary: &FleetSummary) -> Option<ticket::Hottest> {
-    let name = summary.heat.hottest.clone()?;
-    let source = sources.iter().find(|source| source.name == name)?;
-    let packed = source.packed().ok()?;
-    let bundle = Bundle::try_from(Tarball::read(&source.path, packed.as_slice()).ok()?).ok()?;
-    let facts = read(bundle.files()).ok()?;
-    Some(ticket::Hottest { text: crate::render::ticket::ticket(&facts, &analyse(&facts)), name })
-}
-
 /// When the first capture began.
 fn began(gathered: &Gathered) -> Option<Timestamp> {
     gathered.times.iter().filter_map(|(started, _)| started.parse().ok()).min()
-}
-
-fn for_file_name(moment: Timestamp) -> String {
-    moment.strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
 /// A file that was named and is there already is refused before any bundle is read.

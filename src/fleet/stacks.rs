@@ -76,3 +76,45 @@ impl Stacks {
 fn frame(pod: &str) -> String {
     format!("pod {pod}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::os::proc::ProcessId;
+    use crate::sample::profile::{Frame, Place, Sample, Shape, StackNode, Thread};
+
+    /// So many stacks of one frame; each uses a microsecond more than the one before.
+    fn profile(stacks: u32) -> Profile<Clean> {
+        let sample = |index: u32| Sample {
+            at_us: 0,
+            span_us: 0,
+            thread: 0,
+            place: Place::Stack(index),
+            shape: Shape::Whole,
+            cpu_ns: 1_000 * u64::from(index + 1),
+            run_delay_ns: 0,
+        };
+        let process = ProcessId { pid: 7, start_ticks: 1 };
+        Profile {
+            frames: (0..stacks)
+                .map(|line| Frame { function: Clean::from(u64::from(line)), file: Clean::ours("/a.py"), line })
+                .collect(),
+            stacks: (0..stacks).map(|frame| StackNode { parent: None, frame }).collect(),
+            threads: vec![Thread { process, tid: 7, name: Clean::ours("MainThread") }],
+            samples: (0..stacks).map(sample).collect(),
+        }
+    }
+
+    #[test]
+    fn of_many_pods_the_largest_stacks_are_kept_and_no_cpu_is_lost() {
+        let mut stacks = Stacks::of(1_000);
+        stacks.add("a", &profile(60));
+        stacks.add("ab", &profile(1));
+        let folded = stacks.folded(["a"]);
+        assert_eq!(folded.lines().count(), LEAST_STACKS_OF_A_POD + 1);
+        assert!(folded.contains("pod a;worker 7;MainThread;59 (a.py) 60\n"), "{folded}");
+        let smaller: u64 = (1..=10).sum();
+        assert!(folded.contains(&format!("pod a;{SMALLER} {smaller}\n")), "{folded}");
+        assert_eq!(stacks.folded(["ab"]), "pod ab;worker 7;MainThread;0 (a.py) 1\n");
+    }
+}

@@ -40,6 +40,7 @@ pub fn ticket(manifest: &FleetManifest, summary: &FleetSummary, hottest: Option<
     differences(&mut document, summary);
     document.heading(2, "Where the CPU of all pods went");
     functions(&mut document, summary);
+    held_against(&mut document, manifest, summary);
     document.heading(2, "What is missing");
     gaps(&mut document, &all_gaps(manifest));
     document.heading(2, "The hottest pod's own ticket");
@@ -240,6 +241,18 @@ fn functions(document: &mut Document, summary: &FleetSummary) {
     ));
 }
 
+/// How to see what the hottest pod does that a calm one does not.
+fn held_against(document: &mut Document, manifest: &FleetManifest, summary: &FleetSummary) {
+    let bundle = |name: &str| manifest.members.iter().find(|member| member.name == name)?.bundle.as_deref();
+    let first = |heat| summary.names(heat).find_map(bundle);
+    if let (Some(calm), Some(hot)) = (first(PodHeat::Calm), first(PodHeat::Hot)) {
+        document.block(format!(
+            "Unpacked, the hottest pod is held against a calm one, function by function, by {}.",
+            code(&format!("capture diff {calm} {hot}")),
+        ));
+    }
+}
+
 /// The gaps of the whole, then those for which pods' own bundles are partial. What a pod that gave none misses is among the
 /// first.
 fn all_gaps(manifest: &FleetManifest) -> Vec<Gap> {
@@ -252,7 +265,9 @@ fn all_gaps(manifest: &FleetManifest) -> Vec<Gap> {
 
 fn own_ticket(document: &mut Document, manifest: &FleetManifest, hottest: Option<&Hottest>) {
     let Some(hottest) = hottest else {
-        document.block("None can be written: no bundle tells its pod's CPU.");
+        document.block(
+            "None can be written: no bundle tells its pod's CPU, or that of the hottest could not be read once more.",
+        );
         return;
     };
     let bundle = manifest.members.iter().find(|member| member.name == hottest.name);
