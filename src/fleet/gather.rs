@@ -61,9 +61,10 @@ pub struct Source {
     pub sha256: String,
 }
 
-/// A bundle in memory, and what it was packed as.
+/// A bundle in memory, and where it came from.
 struct Opened {
     bundle: Bundle,
+    path: PathBuf,
     bytes: usize,
     sha256: String,
 }
@@ -106,42 +107,38 @@ impl Gathered {
     /// One pod; the failure where its bundle cannot be read.
     fn add(&mut self, member: Member, notices: &Notices) -> Option<Failure> {
         let label = member.label();
-        let path = match member.bundle {
-            Ok(path) => path,
-            Err(gap) => {
-                let name = self.free_name(&label);
-                self.add_extra(&name, member.extra);
-                self.add_missing(name, None, gap);
-                return None;
-            }
+        let (name, failure) = match member.bundle {
+            Err(gap) => (self.add_missing(&label, None, gap), None),
+            Ok(path) => match Opened::read(&path) {
+                Ok(opened) => (self.add_bundle(member.name, opened, notices), None),
+                Err(failure) => {
+                    let of = if member.name.is_some() { "the bundle of " } else { "" };
+                    let gap = gap_of(format!("{of}`{label}`"), &failure);
+                    (self.add_missing(&label, Some(file_name(&path)), gap), Some(failure))
+                }
+            },
         };
-        let given = file_name(&path);
-        let opened = match Opened::read(&path) {
-            Ok(opened) => opened,
-            Err(failure) => {
-                let name = self.free_name(&label);
-                self.add_extra(&name, member.extra);
-                let what =
-                    if member.name.is_some() { format!("the bundle of `{label}`") } else { format!("`{label}`") };
-                self.add_missing(name, Some(given), gap_of(what, &failure));
-                return Some(failure);
-            }
-        };
+        let below = |file: Artifact| Artifact { name: format!("pods/{name}/{}", file.name), ..file };
+        self.extra.extend(member.extra.into_iter().map(below));
+        failure
+    }
+
+    /// A pod that gave a bundle; the name that it goes by.
+    fn add_bundle(&mut self, name: Option<String>, opened: Opened, notices: &Notices) -> String {
+        let given = file_name(&opened.path);
         if let Some(first) = self.entries.iter().find(|entry| entry.sha256.as_ref() == Some(&opened.sha256)) {
-            let (what, name) = (format!("a second bundle in `{label}`"), first.name.clone());
+            let (what, name) = (format!("a second bundle in `{given}`"), first.name.clone());
             let why = format!("it is the very bundle of `{name}`, which counts once");
             self.gaps.push(Gap::note(what, why, "if another pod was meant, name its own bundle"));
-            self.add_extra(&name, member.extra);
-            return None;
+            return name;
         }
+        let manifest = &opened.bundle.manifest;
         let facts = read(opened.bundle.files());
-        let told = member.name.or_else(|| name_told(&opened.bundle.manifest, facts.as_ref().ok()));
-        let told = told.unwrap_or(label);
+        let told = name.or_else(|| name_told(manifest, facts.as_ref().ok())).unwrap_or_else(|| given.clone());
         let name = self.free_name(&told);
         self.gaps.extend(same_pod(&told, &name));
-        self.add_extra(&name, member.extra);
-        let mut gaps = partial_gaps(&opened.bundle.manifest);
-        gaps.extend(lacks(opened.bundle.manifest.format).map(|lacks| {
+        let mut gaps: Vec<Gap> = manifest.gaps.iter().filter(|gap| gap.weight == Weight::Partial).cloned().collect();
+        gaps.extend(lacks(manifest.format).map(|lacks| {
             Gap::note("figures over time, requests and logs", lacks, "capture that pod with the newest release")
         }));
         match &facts {
@@ -150,12 +147,11 @@ impl Gathered {
                 warn_of_content(facts, &name, notices);
             }
             Err(error) => gaps.push(Gap::new(
-                format!("the figures and stacks of `{name}`"),
+                "figures and stacks",
                 format!("{error:#}"),
                 "open what its own bundle still holds: `report.html`, `flamegraphs/all.svg`",
             )),
         }
-        let manifest = &opened.bundle.manifest;
         self.times.push((manifest.started_utc.clone(), manifest.ended_utc.clone()));
         let whole = manifest.status == Status::Complete && gaps.iter().all(|gap| gap.weight == Weight::Note);
         self.entries.push(MemberEntry {
@@ -167,8 +163,9 @@ impl Gathered {
             bundle: None,
             gaps,
         });
-        self.sources.push(Source { name, path, bytes: opened.bytes, sha256: opened.sha256 });
-        None
+        let Opened { path, bytes, sha256, .. } = opened;
+        self.sources.push(Source { name: name.clone(), path, bytes, sha256 });
+        name
     }
 
     fn add_facts(&mut self, name: &str, facts: &Facts) {
@@ -178,15 +175,20 @@ impl Gathered {
         self.functions.add(name, &facts.profile);
     }
 
-    fn add_missing(&mut self, name: String, given: Option<String>, gap: Gap) {
+    /// A pod that gave none; the name that it goes by.
+    fn add_missing(&mut self, label: &str, given: Option<String>, gap: Gap) -> String {
+        let name = self.free_name(label);
         self.gaps.push(gap.clone());
-        let status = MemberStatus::Missing;
-        self.entries.push(MemberEntry { name, host: None, status, given, sha256: None, bundle: None, gaps: vec![gap] });
-    }
-
-    fn add_extra(&mut self, name: &str, extra: Vec<Artifact>) {
-        let below = |file: Artifact| Artifact { name: format!("pods/{name}/{}", file.name), ..file };
-        self.extra.extend(extra.into_iter().map(below));
+        self.entries.push(MemberEntry {
+            name: name.clone(),
+            host: None,
+            status: MemberStatus::Missing,
+            given,
+            sha256: None,
+            bundle: None,
+            gaps: vec![gap],
+        });
+        name
     }
 
     /// A name that can be part of a file's, and that no other pod has.
@@ -204,7 +206,7 @@ impl Opened {
         let bundle = Bundle::try_from(Tarball::read(path, packed.as_slice())?)?;
         // What was changed after the capture went through no redaction.
         bundle.verify(path)?;
-        Ok(Self { bundle, bytes: packed.len(), sha256: sha256(&packed) })
+        Ok(Self { bundle, path: path.to_owned(), bytes: packed.len(), sha256: sha256(&packed) })
     }
 }
 
@@ -249,10 +251,6 @@ fn gap_of(what: String, failure: &Failure) -> Gap {
         other => other.to_string(),
     };
     Gap::new(what, why, failure.cure().unwrap_or_default())
-}
-
-fn partial_gaps(manifest: &Manifest) -> Vec<Gap> {
-    manifest.gaps.iter().filter(|gap| gap.weight == Weight::Partial).cloned().collect()
 }
 
 /// A pod's name as it goes into names of files.

@@ -14,23 +14,24 @@ const TEXT_BYTES: usize = 200_000;
 /// Pods named in a gap; the manifest's list of members has them all.
 const PODS_NAMED: usize = 10;
 
-/// The bundles that go in, and the pods whose bundles do not.
-#[derive(Debug)]
+/// The pods whose bundles go in, and those whose do not.
+#[derive(Debug, Default)]
 pub struct Kept {
-    /// The least wanted last.
-    bundles: Vec<(String, Artifact)>,
+    /// Each with its file's name, the least wanted last.
+    inside: Vec<(String, String)>,
     left_out: Vec<String>,
     /// Bundles that could not be read any more.
     gone: Vec<Gap>,
 }
 
-/// Reads so many of the bundles as fit into a number of bytes. One that does not fit leaves its place to smaller ones.
-pub fn read(sources: &[Source], summary: &FleetSummary, limit_bytes: usize) -> Kept {
+/// Reads so many of the bundles as fit into a number of bytes, and adds them to the files. One that does not fit leaves its
+/// place to smaller ones.
+pub fn read(sources: &[Source], summary: &FleetSummary, files: &mut Vec<Artifact>, limit_bytes: usize) -> Kept {
     let limit_bytes = limit_bytes.saturating_sub(TEXT_BYTES);
     let rank = |source: &&Source| summary.pods.iter().position(|pod| pod.name == source.name).unwrap_or(usize::MAX);
     let mut ranked: Vec<&Source> = sources.iter().collect();
     ranked.sort_by_key(rank);
-    let mut kept = Kept { bundles: Vec::new(), left_out: Vec::new(), gone: Vec::new() };
+    let mut kept = Kept::default();
     let mut bytes = 0;
     for source in ranked {
         if bytes + source.bytes + HEADER_BYTES > limit_bytes {
@@ -40,8 +41,9 @@ pub fn read(sources: &[Source], summary: &FleetSummary, limit_bytes: usize) -> K
         match source.packed() {
             Ok(packed) => {
                 bytes += packed.len() + HEADER_BYTES;
-                let file = Artifact::new(format!("{BUNDLES}/{}.tar.gz", source.name), packed);
-                kept.bundles.push((source.name.clone(), file));
+                let name = format!("{BUNDLES}/{}.tar.gz", source.name);
+                kept.inside.push((source.name.clone(), name.clone()));
+                files.push(Artifact::new(name, packed));
             }
             Err(failure) => kept.gone.push(Gap::new(
                 format!("the bundle of `{}`, whose figures are here", source.name),
@@ -54,22 +56,17 @@ pub fn read(sources: &[Source], summary: &FleetSummary, limit_bytes: usize) -> K
 }
 
 impl Kept {
-    /// The bundles as files.
-    pub fn bundles(&self) -> impl Iterator<Item = &Artifact> {
-        self.bundles.iter().map(|(_, file)| file)
+    /// The file of a pod's bundle, where it goes in.
+    pub fn file_of(&self, pod: &str) -> Option<&str> {
+        self.inside.iter().find(|(name, _)| name == pod).map(|(_, file)| file.as_str())
     }
 
-    /// A pod's bundle, where it goes in.
-    pub fn bundle_of(&self, pod: &str) -> Option<&Artifact> {
-        self.bundles.iter().find(|(name, _)| name == pod).map(|(_, file)| file)
-    }
-
-    /// Leaves out the one that is wanted least; false when none is left.
-    pub fn leave_out_another(&mut self) -> bool {
-        let last = self.bundles.pop().map(|(name, _)| name);
-        let is_some = last.is_some();
-        self.left_out.extend(last);
-        is_some
+    /// Takes the bundle that is wanted least out of the files; false when none is left.
+    pub fn leave_out_another(&mut self, files: &mut Vec<Artifact>) -> bool {
+        let Some((pod, name)) = self.inside.pop() else { return false };
+        files.retain(|file| file.name != name);
+        self.left_out.push(pod);
+        true
     }
 
     /// What is missing for that.

@@ -5,7 +5,7 @@
 //!
 //! Bundles are read one after another, and a bundle's memory is given back before the next one is read. What is kept of
 //! each is bounded: its figures, its stacks up to a share of a fixed number, and of its settings and functions only what
-//! the pods before did not have. At the end the bundles that go in are read once more, 25 MB at most.
+//! the pods before did not have. At the end the bundles that go in are read once more, 25 MB at most in all.
 
 pub mod differences;
 pub mod functions;

@@ -31,25 +31,26 @@ pub struct Content<'a> {
 /// The tarball with as many of the bundles as keep it small enough to be attached.
 pub fn seal(mut files: Vec<Artifact>, manifest: &mut FleetManifest, content: &Content<'_>) -> Result<Vec<u8>, Failure> {
     let own_bytes = pack(&manifest.name, &mut files, content.seconds).context("the tarball")?.len();
-    let mut kept = keep::read(content.sources, content.summary, LARGEST_BYTES.saturating_sub(own_bytes));
     let hottest = hottest(content);
+    let free_bytes = LARGEST_BYTES.saturating_sub(own_bytes);
+    let mut kept = keep::read(content.sources, content.summary, &mut files, free_bytes);
     let gaps = manifest.gaps.clone();
     loop {
         manifest.gaps = gaps.iter().cloned().chain(kept.gaps()).collect();
         for entry in &mut manifest.members {
-            entry.bundle = kept.bundle_of(&entry.name).map(|file| file.name.clone());
+            entry.bundle = kept.file_of(&entry.name).map(str::to_owned);
         }
         manifest.status = status(manifest);
         let ticket = ticket(manifest, content.summary, hottest.as_ref());
-        let mut all: Vec<Artifact> = files.iter().chain(kept.bundles()).cloned().collect();
-        all.push(Artifact::new(TICKET, ticket));
-        all.sort_by(|one, other| one.name.cmp(&other.name));
-        manifest.files = all.iter().map(Artifact::entry).collect();
-        all.push(Artifact::json(MANIFEST, manifest).context("the manifest")?);
-        let tarball = pack(&manifest.name, &mut all, content.seconds).context("the tarball")?;
-        if tarball.len() <= LARGEST_BYTES || !kept.leave_out_another() {
+        files.push(Artifact::new(TICKET, ticket));
+        files.sort_by(|one, other| one.name.cmp(&other.name));
+        manifest.files = files.iter().map(Artifact::entry).collect();
+        files.push(Artifact::json(MANIFEST, manifest).context("the manifest")?);
+        let tarball = pack(&manifest.name, &mut files, content.seconds).context("the tarball")?;
+        if tarball.len() <= LARGEST_BYTES || !kept.leave_out_another(&mut files) {
             return Ok(tarball);
         }
+        files.retain(|file| ![TICKET, MANIFEST].contains(&file.name.as_str()));
     }
 }
 

@@ -10,8 +10,9 @@ use crate::render::flamegraph::Palette;
 use crate::render::folded::{Detail, fold};
 use crate::sample::profile::Profile;
 
-/// Stacks of all pods together. A stack of LiteLLM's is one to two kilobytes of text: some 30 MB in all.
-const MOST_STACKS: usize = 20_000;
+/// Stacks of all pods together. A stack of LiteLLM's is two to three kilobytes of text, and a flamegraph shows what makes
+/// up at least a five-thousandth of its width.
+const MOST_STACKS: usize = 10_000;
 /// A pod is not seen with fewer than these, however many pods there are.
 const LEAST_STACKS_OF_A_POD: usize = 50;
 /// What the stacks used that were not kept.
