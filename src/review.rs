@@ -46,7 +46,7 @@ pub fn ticket(path: &Path) -> Result<u8, Failure> {
     let notices = Notices::new(Loudness::Normal);
     let tarball = Tarball::open(path)?;
     if tarball.kind() == Kind::Fleet {
-        return fleet::open::ticket(tarball, path);
+        return fleet::open::ticket(tarball);
     }
     let bundle = Bundle::try_from(tarball)?;
     let facts = facts(&bundle, path)?;

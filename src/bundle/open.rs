@@ -76,6 +76,11 @@ impl Tarball {
         Ok(Self { path: path.to_owned(), kind, format, files })
     }
 
+    /// Where it was read.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// What it is the bundle of.
     pub fn kind(&self) -> Kind {
         self.kind

@@ -17,6 +17,10 @@ use crate::analyse::sizing::MOST_THROTTLED_PERCENT;
 use crate::collect::Gap;
 use crate::fleet::pod::Pod;
 
+/// The rules as a reader is told them.
+pub const RULES: &str = "A pod is hot when it uses at least 80 % of its CPU limit, when that limit ran out in more than a \
+                         quarter of the periods, when its busiest worker uses at least 80 % of a core, or when it uses at \
+                         least half a core and more than 1.5 times the median of the other pods.";
 /// Of a CPU limit, or of the one core that a worker can use: beyond it requests wait for each other.
 const HOT_PERCENT: f64 = 80.0;
 /// So many times the others' median is more than an uneven share of the same traffic.

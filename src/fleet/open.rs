@@ -1,7 +1,5 @@
 //! A fleet bundle looked at again: what it says, whether it is whole, its ticket.
 
-use std::path::Path;
-
 use anyhow::Context;
 
 use crate::bundle::open::Tarball;
@@ -31,9 +29,9 @@ impl FleetBundle {
     ///
     /// # Errors
     /// When its format is newer than this program, or a file that none can do without is missing or damaged.
-    pub fn of(tarball: Tarball, path: &Path) -> Result<Self, Failure> {
+    pub fn of(tarball: Tarball) -> Result<Self, Failure> {
         let unreadable = |why: String| Failure::Unreadable {
-            path: path.to_owned(),
+            path: tarball.path().to_owned(),
             why,
             cure: "unpack it (tar -xzf) and see what it still holds, or merge the bundles again".to_owned(),
         };
@@ -46,7 +44,7 @@ impl FleetBundle {
 
 /// `capture inspect`: what it says.
 pub fn inspect(tarball: Tarball, plan: &InspectPlan) -> Result<u8, Failure> {
-    let fleet = FleetBundle::of(tarball, &plan.bundle)?;
+    let fleet = FleetBundle::of(tarball)?;
     let verified = if plan.verify { Some(fleet.tarball.verify(&fleet.manifest.files)?) } else { None };
     let text = match plan.result {
         ResultForm::Json => {
@@ -66,8 +64,9 @@ pub fn inspect(tarball: Tarball, plan: &InspectPlan) -> Result<u8, Failure> {
 }
 
 /// `capture ticket`: its text as it stands in it, and how to file it.
-pub fn ticket(tarball: Tarball, path: &Path) -> Result<u8, Failure> {
-    let fleet = FleetBundle::of(tarball, path)?;
+pub fn ticket(tarball: Tarball) -> Result<u8, Failure> {
+    let fleet = FleetBundle::of(tarball)?;
+    let path = fleet.tarball.path();
     let text = fleet.tarball.file(TICKET).map(String::from_utf8_lossy).ok_or_else(|| Failure::Unreadable {
         path: path.to_owned(),
         why: format!("it holds no {TICKET}"),
@@ -80,7 +79,8 @@ pub fn ticket(tarball: Tarball, path: &Path) -> Result<u8, Failure> {
          A link that opens LiteLLM's bug form filled in: capture ticket {}/{BUNDLES}/{hottest}.tar.gz\n\n\
          2. Put this text into the form, and drag the fleet bundle in: {}\n   \
          GitHub takes attachments up to 25 MB.\n",
-        visible(&text),
+        // It may be from somebody else, who may not write to this terminal what is no text; but a tab is text.
+        visible(&text.replace('\t', "    ")),
         "-".repeat(80),
         crate::render::shell::quoted(&path.to_string_lossy()),
         fleet.manifest.name,

@@ -5,7 +5,7 @@ use crate::analyse::classify::Class;
 use crate::analyse::figures::number;
 use crate::collect::Gap;
 use crate::fleet::differences::{Difference, Parting, Variant};
-use crate::fleet::heat::{HotBy, Pattern, PodHeat};
+use crate::fleet::heat::{HotBy, Pattern, PodHeat, RULES};
 use crate::fleet::manifest::{FleetManifest, MemberStatus};
 use crate::fleet::pod::Pod;
 use crate::fleet::summary::FleetSummary;
@@ -114,11 +114,7 @@ fn pods(document: &mut Document, manifest: &FleetManifest, summary: &FleetSummar
         table.row([code(&member.name), "gave no bundle".to_owned()]);
     }
     document.table(&table.narrowed());
-    document.block(
-        "Hot is a pod that uses 80 % of its CPU limit or is throttled in a quarter of the periods, one whose busiest worker \
-         uses 80 % of a core, and one with at least half a core and more than 1.5 times the median of the others. Empty \
-         cells are not known.",
-    );
+    document.block(format!("{RULES} Empty cells are not known."));
     let times: Vec<String> =
         [&manifest.started_utc, &manifest.ended_utc].into_iter().flatten().map(|time| moment(time)).collect();
     if let [began, ended] = times.as_slice() {
