@@ -28,7 +28,7 @@ use litellm_capture::{
     bundle::{archive::Artifact, facts},
     collect::Gap,
     error::exit,
-    fleet::{Member, assemble},
+    fleet::{Member, assemble, manifest::FORMAT},
     notice::{Loudness, Notices},
     plan::Destination,
     render::ticket,
@@ -240,6 +240,20 @@ fn a_fleet_bundle_can_be_inspected_verified_and_told_as_a_ticket() {
     refused.assert_stderr_has(
         "it has format 2.0, and this program knows 1.0 at most\n  take the newest release of capture\n",
     );
+}
+
+/// As old bundles do in `tests/bundles`: a new format adds one, and none is ever taken away.
+#[test]
+fn fleet_bundles_of_every_format_open_and_are_whole() {
+    let stored = repository().join("tests/fleets");
+    let current = format!("{FORMAT}.tar.gz");
+    assert!(names_in(&stored).contains(&current), "add tests/fleets/{current}");
+    for name in names_in(&stored) {
+        let inspected = Capture::new().args(["inspect", "--verify"]).arg(stored.join(name)).run().assert_status(0);
+        inspected
+            .assert_stdout_has("heat      One hot pod of 3: gateway-a (")
+            .assert_stdout_has("files are what the manifest says");
+    }
 }
 
 #[test]
