@@ -93,8 +93,8 @@ fn one_hot_pod_is_told_from_the_calm_ones_on_the_terminal_and_in_the_ticket() {
         told[..told.len() - 1],
         [
             "fleet     3 pods, captured from 2026-11-24T06:15:00Z on, complete",
-            "heat      One hot pod of 3: gateway-a (0.960 cores, at its limit, far above the others); the median of the \
-             others is",
+            "heat      One hot pod of 3: gateway-a (0.960 cores, at its limit, far above the others); the median of \
+             the others is",
             "          0.186 cores.",
             "hot       gateway-a: 0.960 cores, 96.0 % of its limit, 30.0 requests/s, 32.0 ms each, 84.4 % in",
             "          BurnCPU.expensive_pii_scrub",
@@ -103,8 +103,8 @@ fn one_hot_pod_is_told_from_the_calm_ones_on_the_terminal_and_in_the_ticket() {
             "          gateway-b: 0.160 cores, 16.0 % of its limit, 4.00 requests/s, 40.0 ms each, 84.4 % in",
             "          BurnCPU.expensive_pii_scrub",
             "functions BurnCPU.expensive_pii_scrub (app/custom_callbacks.py): 3.38 CPU-seconds, 84.4 %, in 3 pods",
-            "          Logging.async_success_handler (litellm/litellm_core_utils/litellm_logging.py): 0.30 CPU-seconds, \
-             7.5 %, in 3",
+            "          Logging.async_success_handler (litellm/litellm_core_utils/litellm_logging.py): 0.30 \
+             CPU-seconds, 7.5 %, in 3",
             "          pods",
             "          token_counter (litellm/litellm_core_utils/token_counter.py): 0.23 CPU-seconds, 5.6 %, in 3 pods",
         ]
@@ -559,7 +559,8 @@ fn the_result_is_a_path_or_json_or_the_tarball_and_nothing_is_overwritten() {
     let taken = merge(&bundles).args(["-o", "x.tar.gz"]);
     fs::write(taken.dir().join("x.tar.gz"), "mine").expect("a file");
     let taken = taken.run().assert_status(7).assert_stdout("").assert_stderr(
-        "capture: cannot write x.tar.gz: it exists already and is not overwritten\n  choose another place with -o PATH\n",
+        "capture: cannot write x.tar.gz: it exists already and is not overwritten\n  \
+         choose another place with -o PATH\n",
     );
     assert_eq!(fs::read(taken.dir().join("x.tar.gz")).expect("a file"), b"mine");
     assert_eq!(names_in(taken.dir()), ["x.tar.gz"]);
@@ -571,7 +572,7 @@ fn content_of_requests_that_a_pods_reporter_asked_for_is_warned_of() {
     let bundle =
         Pod::new("a", 0.1, 9.0).but(|facts| facts.evidence.reporter.prompts_included = true).write(given.path());
     merge(&[bundle]).arg("--quiet").run().assert_status(0).assert_stderr(
-        "warning: the bundle of a holds the content of requests, as --include-prompts asked for, and everyone who gets the \
-         fleet bundle can read it\n",
+        "warning: the bundle of a holds the content of requests, as --include-prompts asked for, and everyone who gets \
+         the fleet bundle can read it\n",
     );
 }

@@ -1,7 +1,7 @@
 //! Reading a bundle: its files by name, checked against its manifest.
 //!
-//! A tarball comes from somebody else, so nothing is written to disk, odd paths are refused and sizes are bounded. It is
-//! unpacked first, and then read as what it is: the bundle of one capture, or one over many.
+//! A tarball comes from somebody else, so nothing is written to disk, odd paths are refused and sizes are bounded. It
+//! is unpacked first, and then read as what it is: the bundle of one capture, or one over many.
 
 use std::collections::BTreeSet;
 use std::fs::File;

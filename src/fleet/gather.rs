@@ -265,7 +265,7 @@ fn same_pod(told: &str, name: &str) -> Option<Gap> {
         Gap::note(
             format!("whether `{name}` is another pod than `{first}`"),
             "both bundles tell the same name",
-            "name one bundle of each pod; what changed between two captures of one pod tells: capture diff BEFORE AFTER",
+            "name one bundle of each pod; to compare two captures of one pod: capture diff BEFORE AFTER",
         )
     })
 }

@@ -4,10 +4,11 @@
 //!
 //! - it uses at least 80 % of its CPU limit;
 //! - its CPU limit ran out in more than a quarter of the periods, so that it would use more;
-//! - its busiest worker uses at least 80 % of one core: more than one core no worker's Python can use, whatever the limit;
+//! - its busiest worker uses at least 80 % of one core: no worker's Python can use more than one, whatever the limit;
 //! - it uses at least half a core, and more than 1.5 times the median of the other pods.
 //!
-//! The first three find a fleet that is hot as a whole, the last one a pod that is busy beside others with room to spare.
+//! The first three find a fleet that is hot as a whole, the last one a pod that is busy beside others with room to
+//! spare.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -18,9 +19,9 @@ use crate::collect::Gap;
 use crate::fleet::pod::Pod;
 
 /// The rules as a reader is told them.
-pub const RULES: &str = "A pod is hot when it uses at least 80 % of its CPU limit, when that limit ran out in more than a \
-                         quarter of the periods, when its busiest worker uses at least 80 % of a core, or when it uses at \
-                         least half a core and more than 1.5 times the median of the other pods.";
+pub const RULES: &str = "A pod is hot when it uses at least 80 % of its CPU limit, when that limit ran out in more \
+                         than a quarter of the periods, when its busiest worker uses at least 80 % of a core, or when \
+                         it uses at least half a core and more than 1.5 times the median of the other pods.";
 /// Of a CPU limit, or of the one core that a worker can use: beyond it requests wait for each other.
 const HOT_PERCENT: f64 = 80.0;
 /// So many times the others' median is more than an uneven share of the same traffic.
@@ -121,7 +122,8 @@ pub fn judge(pods: &mut [Pod]) -> FleetHeat {
     FleetHeat { pattern, sentence: sentence(pattern, pods), hottest }
 }
 
-/// Pods whose captures were not made with that of the hottest one: then one may have been calm before the spike, or after.
+/// Pods whose captures were not made with that of the hottest one: then one may have been calm before the spike, or
+/// after.
 pub fn apart(pods: &[Pod]) -> Option<Gap> {
     let (hottest, others) = pods.split_first()?;
     let (first, last) = sampled(hottest)?;
@@ -299,14 +301,15 @@ mod tests {
             (
                 &[3.5, 3.4, 0.3],
                 Pattern::SeveralHot,
-                "2 hot pods of 3: `a` (3.50 cores, at its limit, a worker at one core, far above the others), `b` (3.40 \
-                 cores, at its limit, a worker at one core, far above the others); the other one uses 0.300 cores.",
+                "2 hot pods of 3: `a` (3.50 cores, at its limit, a worker at one core, far above the others), `b` \
+                 (3.40 cores, at its limit, a worker at one core, far above the others); the other one uses \
+                 0.300 cores.",
             ),
             (
                 &[3.5, 3.5],
                 Pattern::AllHot,
-                "All 2 pods are hot: `a` (3.50 cores, at its limit, a worker at one core), `b` (3.50 cores, at its limit, \
-                 a worker at one core).",
+                "All 2 pods are hot: `a` (3.50 cores, at its limit, a worker at one core), `b` (3.50 cores, at its \
+                 limit, a worker at one core).",
             ),
             (&[0.2, 0.25], Pattern::NoneHot, "None of 2 pods is hot; the busiest is `b` (0.250 cores)."),
             (

@@ -1,5 +1,5 @@
-//! Which of the pods' own bundles go into the fleet bundle: all of them as long as it can be attached; else the hot pods'
-//! first, and the busiest of each first.
+//! Which of the pods' own bundles go into the fleet bundle: all of them as long as it can be attached; else the hot
+//! pods' first, and the busiest of each first.
 
 use crate::bundle::archive::{Artifact, LARGEST_BYTES};
 use crate::collect::Gap;
@@ -24,8 +24,8 @@ pub struct Kept {
     gone: Vec<Gap>,
 }
 
-/// Reads so many of the bundles as fit into a number of bytes, and adds them to the files. One that does not fit leaves its
-/// place to smaller ones.
+/// Reads so many of the bundles as fit into a number of bytes, and adds them to the files. One that does not fit leaves
+/// its place to smaller ones.
 pub fn read(sources: &[Source], summary: &FleetSummary, files: &mut Vec<Artifact>, limit_bytes: usize) -> Kept {
     let limit_bytes = limit_bytes.saturating_sub(TEXT_BYTES);
     let rank = |source: &&Source| summary.pods.iter().position(|pod| pod.name == source.name).unwrap_or(usize::MAX);

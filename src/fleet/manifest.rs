@@ -1,4 +1,5 @@
-//! `manifest.json` of a fleet bundle: which pods gave their bundle, which gave none and why, and every file with its hash.
+//! `manifest.json` of a fleet bundle: which pods gave their bundle, which gave none and why, and every file with its
+//! hash.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,11 +1,11 @@
 //! One bundle over the bundles of several pods: which are hot, what differs between them, one flamegraph, one ticket.
 //!
-//! The seam is [`assemble`]: members go in, each with the path of its bundle or the reason why there is none, and the fleet
-//! bundle comes to its place. [`tell`] says what it holds. `capture merge` is no more than these two.
+//! The seam is [`assemble`]: members go in, each with the path of its bundle or the reason why there is none, and the
+//! fleet bundle comes to its place. [`tell`] says what it holds. `capture merge` is no more than these two.
 //!
 //! Bundles are read one after another, and a bundle's memory is given back before the next one is read. What is kept of
-//! each is bounded: its figures, its stacks up to a share of a fixed number, and of its settings and functions only what
-//! the pods before did not have. At the end the bundles that go in are read once more, 25 MB at most in all.
+//! each is bounded: its figures, its stacks up to a share of a fixed number, and of its settings and functions only
+//! what the pods before did not have. At the end the bundles that go in are read once more, 25 MB at most in all.
 
 pub mod differences;
 pub mod functions;

@@ -1,4 +1,5 @@
-//! The stacks of all pods in one flamegraph: the pod is the first frame below the root, then worker, thread and functions.
+//! The stacks of all pods in one flamegraph: the pod is the first frame below the root, then worker, thread and
+//! functions.
 //!
 //! Of every pod only so many stacks are kept as its share of a fixed number, those with most CPU; what the others used
 //! stands under a name in brackets, so that widths and sums stay true.
@@ -10,8 +11,8 @@ use crate::render::flamegraph::Palette;
 use crate::render::folded::{Detail, fold};
 use crate::sample::profile::Profile;
 
-/// Stacks of all pods together. A stack of LiteLLM's is two to three kilobytes of text, and a flamegraph shows what makes
-/// up at least a five-thousandth of its width.
+/// Stacks of all pods together. A stack of LiteLLM's is two to three kilobytes of text, and a flamegraph shows what
+/// makes up at least a five-thousandth of its width.
 const MOST_STACKS: usize = 10_000;
 /// A pod is not seen with fewer than these, however many pods there are.
 const LEAST_STACKS_OF_A_POD: usize = 50;

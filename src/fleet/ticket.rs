@@ -1,5 +1,5 @@
-//! `TICKET.md` of a fleet bundle: which pods are hot, every pod in a row, what differs, where the CPU of all went, what is
-//! missing; then the hottest pod's own ticket.
+//! `TICKET.md` of a fleet bundle: which pods are hot, every pod in a row, what differs, where the CPU of all went, what
+//! is missing; then the hottest pod's own ticket.
 
 use crate::analyse::classify::Class;
 use crate::analyse::figures::number;
@@ -53,8 +53,8 @@ fn head(document: &mut Document, manifest: &FleetManifest, summary: &FleetSummar
     document.block(format!("**{}**", prose(&summary.heat.sentence)));
     document.block(meaning(summary.heat.pattern));
     document.block(format!(
-        "Everything named below is in the attached fleet bundle {}: `flamegraphs/all.svg` shows all pods side by side, and \
-         each pod's own bundle is in `bundles/`.",
+        "Everything named below is in the attached fleet bundle {}: `flamegraphs/all.svg` shows all pods side by side, \
+         and each pod's own bundle is in `bundles/`.",
         code(&format!("{}.tar.gz", manifest.name)),
     ));
 }
@@ -75,13 +75,13 @@ fn title(summary: &FleetSummary) -> String {
 fn meaning(pattern: Pattern) -> &'static str {
     match pattern {
         Pattern::OneHot | Pattern::SeveralHot => {
-            "Pods of one deployment share code and traffic, so what only some of them do or have comes first: their share \
-             of the requests, long-lived clients that stay with one pod, jobs that one pod runs for all, and the \
+            "Pods of one deployment share code and traffic, so what only some of them do or have comes first: their \
+             share of the requests, long-lived clients that stay with one pod, jobs that one pod runs for all, and the \
              differences below."
         }
         Pattern::AllHot => {
-            "What all pods share comes first: the traffic as a whole, the version, the config, and the limits that they \
-             all have."
+            "What all pods share comes first: the traffic as a whole, the version, the config, and the limits that \
+             they all have."
         }
         Pattern::NoneHot => "These captures may have missed the spike: capture while the CPU is high.",
         Pattern::Single | Pattern::Unknown => "",
@@ -249,8 +249,8 @@ fn held_against(document: &mut Document, manifest: &FleetManifest, summary: &Fle
     }
 }
 
-/// The gaps of the whole, then those for which pods' own bundles are partial. What a pod that gave none misses is among the
-/// first.
+/// The gaps of the whole, then those for which pods' own bundles are partial. What a pod that gave none misses is among
+/// the first.
 fn all_gaps(manifest: &FleetManifest) -> Vec<Gap> {
     let partial = manifest.members.iter().filter(|member| member.status != MemberStatus::Missing);
     let of_pods = partial.flat_map(|member| {

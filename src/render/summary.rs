@@ -98,7 +98,8 @@ pub fn versions(fingerprint: Option<&Fingerprint<Clean>>) -> String {
 pub struct Summary(Vec<String>);
 
 impl Summary {
-    /// A word and what it is, which goes on in the next lines where it is long. A word that is empty belongs to the last.
+    /// A word and what it is, which goes on in the next lines where it is long. A word that is empty belongs to the
+    /// last.
     ///
     /// Broken between words, but never between a figure and its percent sign; a word that is longer than a line is left
     /// whole.
