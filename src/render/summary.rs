@@ -74,7 +74,7 @@ pub fn lines(manifest: &Manifest, verdict: &Verdict, versions: &str) -> Vec<Stri
     for gap in manifest.gaps.iter().filter(|gap| gap.weight == Weight::Partial) {
         summary.line("missing", &format!("{}: {}", gap.what, gap.why));
     }
-    summary.0
+    summary.into_lines()
 }
 
 /// Whether the workers did next to nothing.
@@ -94,13 +94,16 @@ pub fn versions(fingerprint: Option<&Fingerprint<Clean>>) -> String {
 }
 
 /// The lines so far.
-#[derive(Default)]
-struct Summary(Vec<String>);
+#[derive(Debug, Default)]
+pub struct Summary(Vec<String>);
 
 impl Summary {
+    /// A word and what it is, which goes on in the next lines where it is long. A word that is empty belongs to the
+    /// last.
+    ///
     /// Broken between words, but never between a figure and its percent sign; a word that is longer than a line is left
     /// whole.
-    fn line(&mut self, word: &str, text: &str) {
+    pub fn line(&mut self, word: &str, text: &str) {
         let text = text.replace(" %", GLUED_PERCENT);
         let mut line = format!("{word:WORD$}");
         let mut length = WORD;
@@ -118,11 +121,17 @@ impl Summary {
         self.0.push(line);
     }
 
-    fn list(&mut self, word: &str, items: impl Iterator<Item = String>) {
+    /// The same of a list; nothing where it is empty.
+    pub fn list(&mut self, word: &str, items: impl Iterator<Item = String>) {
         let items: Vec<String> = items.collect();
         if !items.is_empty() {
             self.line(word, &items.join(", "));
         }
+    }
+
+    /// All of them.
+    pub fn into_lines(self) -> Vec<String> {
+        self.0
     }
 }
 
