@@ -10,14 +10,18 @@ use std::{
 
 use serde_json::{Value, json};
 use support::{
-    containers::{Capabilities, Container, Containers, Image, Root, Setup, pod},
+    cluster::{Kubectl, pod},
+    containers::{Capabilities, Container, Containers, Image, Root, Setup},
     lab::{Case, Config},
     skip, wait_for,
 };
 
-/// Containers and a kubectl, or nothing where there are none.
-fn with_kubectl() -> Option<Containers> {
-    Containers::require().and_then(|containers| containers.require_kubectl().map(|()| containers)).map_err(skip).ok()
+/// `CAP_SYS_PTRACE` in a set of capabilities (linux/capability.h).
+const SYS_PTRACE: u64 = 1 << 19;
+
+/// Both, or nothing where one of them is lacking.
+fn with_kubectl() -> Option<(Containers, Kubectl)> {
+    Kubectl::require().and_then(|kubectl| Ok((Containers::require()?, kubectl))).map_err(skip).ok()
 }
 
 fn capabilities(container: &Container, options: &[&str], which: &str) -> u64 {
@@ -59,7 +63,6 @@ fn litellm_of_both_pythons_serves_in_a_restricted_container_and_leaves_nothing_i
 #[ignore = "needs the lab: run scripts/test"]
 fn what_a_container_may_do_is_what_a_pod_may_do() {
     let Ok(containers) = Containers::require().map_err(skip) else { return };
-    const SYS_PTRACE: u64 = 1 << 19;
     let user = Setup { uid: 1000, capabilities: Capabilities::WithPtrace, ..Setup::default() };
     let container = containers.start(Image::Python, &user);
     assert_eq!(capabilities(&container, &[], "CapEff"), 0, "a user who is not root is given none");
@@ -77,12 +80,32 @@ fn what_a_container_may_do_is_what_a_pod_may_do() {
 
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
-fn an_image_without_any_file_runs_what_is_static() {
+fn an_image_without_any_file_runs_a_static_program_that_sees_the_processes_beside_it() {
     let Ok(containers) = Containers::require().map_err(skip) else { return };
     let target = containers.start(Image::Python, &Setup::default());
-    let beside = Setup { beside: Some(target.name().to_owned()), ..Setup::default() };
-    let refused = std::panic::catch_unwind(|| containers.start(Image::Bare, &beside.command(["/nothing"])));
-    assert!(refused.is_err(), "there is nothing in it to start");
+    let setup = Setup {
+        beside: Some(target.name().to_owned()),
+        files: vec![("/bin/busybox".into(), "/busybox")],
+        ..Setup::default()
+    };
+    let bare = containers.start(Image::Bare, &setup.command(["/busybox", "cat", "/proc/1/cmdline"]));
+    wait_for("what it prints", || bare.log().contains("burn_in_container.py").then_some(()));
+    wait_for("its end", || (!bare.is_running()).then_some(()));
+}
+
+#[test]
+#[ignore = "needs the lab: run scripts/test"]
+fn the_old_c_library_is_older_than_the_one_here() {
+    let Ok(containers) = Containers::require().map_err(skip) else { return };
+    if !Image::OldGlibc.is_there() {
+        return skip("Debian 11 cannot be had here");
+    }
+    let container = containers.start(Image::OldGlibc, &Setup::default());
+    let question = "import os; print(os.confstr('CS_GNU_LIBC_VERSION'))";
+    let version = |told: &str| told.trim().rsplit_once('.').and_then(|(_, minor)| minor.parse::<u32>().ok());
+    let old = version(&container.output(["python3", "-c", question]));
+    let here = version(&support::containers::succeed(Command::new("python3").args(["-c", question])));
+    assert!(old.is_some() && old < here, "{old:?} in it, {here:?} here");
 }
 
 #[test]
@@ -99,9 +122,9 @@ fn a_container_ends_with_its_test_however_that_ends() {
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
 fn kubectl_finds_the_pods_of_a_deployment_and_what_they_were_rolled_out_from() {
-    let Some(containers) = with_kubectl() else { return };
+    let Some((containers, kubectl)) = with_kubectl() else { return };
     let container = containers.start(Image::Python, &Setup { memory_mib: Some(256), ..Setup::restricted() });
-    let cluster = containers.cluster(&json!({
+    let cluster = kubectl.cluster(&json!({
         "workload": { "revisions": [
             { "image": "ghcr.io/berriai/litellm:v1.104.9", "digest": "sha256:aa", "created": "2026-01-01T00:00:00Z" },
             { "image": "ghcr.io/berriai/litellm:v1.106.2", "digest": "sha256:bb", "created": "2026-02-01T00:00:00Z" },
@@ -144,9 +167,9 @@ fn kubectl_finds_the_pods_of_a_deployment_and_what_they_were_rolled_out_from() {
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
 fn kubectl_exec_carries_bytes_both_ways_and_the_exit_code() {
-    let Some(containers) = with_kubectl() else { return };
+    let Some((containers, kubectl)) = with_kubectl() else { return };
     let container = containers.start(Image::Python, &Setup::restricted());
-    let cluster = containers.cluster(&json!({ "pods": [pod("litellm-0", &container)] }));
+    let cluster = kubectl.cluster(&json!({ "pods": [pod("litellm-0", &container)] }));
 
     let bytes: Vec<u8> = (0..1_000_000_u32).map(|n| (n % 251) as u8).collect();
     let echo = ["exec", "-i", "litellm-0", "--", "sh", "-c", "cat; echo done >&2; exit 7"];
@@ -164,9 +187,9 @@ fn kubectl_exec_carries_bytes_both_ways_and_the_exit_code() {
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
 fn what_was_executed_lives_on_when_kubectl_dies_and_its_input_ends() {
-    let Some(containers) = with_kubectl() else { return };
+    let Some((containers, kubectl)) = with_kubectl() else { return };
     let container = containers.start(Image::Python, &Setup::default());
-    let cluster = containers.cluster(&json!({ "pods": [pod("litellm-0", &container)] }));
+    let cluster = kubectl.cluster(&json!({ "pods": [pod("litellm-0", &container)] }));
 
     let script = "echo begun; cat > /tmp/got; echo over; sleep 1000";
     let mut kubectl = cluster.kubectl(["exec", "-i", "litellm-0", "--", "sh", "-c", script]);
@@ -186,9 +209,9 @@ fn what_was_executed_lives_on_when_kubectl_dies_and_its_input_ends() {
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
 fn kubectl_debug_runs_beside_a_container_with_what_its_profile_gives() {
-    let Some(containers) = with_kubectl() else { return };
+    let Some((containers, kubectl)) = with_kubectl() else { return };
     let container = containers.start(Image::Python, &Setup::restricted());
-    let cluster = containers.cluster(&json!({ "pods": [pod("litellm-0", &container)] }));
+    let cluster = kubectl.cluster(&json!({ "pods": [pod("litellm-0", &container)] }));
 
     for (profile, sees) in [("general", true), ("baseline", false)] {
         let name = format!("--container={profile}");
@@ -210,8 +233,8 @@ fn kubectl_debug_runs_beside_a_container_with_what_its_profile_gives() {
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
 fn a_cluster_refuses_breaks_and_simulates_as_it_is_told() {
-    let Some(containers) = with_kubectl() else { return };
-    let cluster = containers.cluster(&json!({
+    let Ok(kubectl) = Kubectl::require().map_err(skip) else { return };
+    let cluster = kubectl.cluster(&json!({
         "namespace": "llm",
         "pods": [
             { "name": "answers", "containers": [{ "name": "litellm", "exec": [
