@@ -137,7 +137,7 @@ fn kubectl_finds_the_pods_of_a_deployment_and_what_they_were_rolled_out_from() {
                 "last_state": { "terminated": { "exitCode": 137, "reason": "OOMKilled" } },
             }] },
         ],
-        "objects": [{ "kind": "Event", "metadata": { "name": "e" }, "reason": "Unhealthy", "message": "Readiness probe" }],
+        "objects": [{ "kind": "Event", "metadata": { "name": "e" }, "reason": "Unhealthy" }],
     }));
 
     let get = |what: &[&str]| -> Value {
@@ -243,7 +243,10 @@ fn a_cluster_refuses_breaks_and_simulates_as_it_is_told() {
             ], "log": [{ "age_s": 3600, "text": "old" }, { "text": "new" }] }] },
             { "name": "silent", "containers": [{ "name": "litellm", "exec": [{ "hang": true }] }] },
         ],
-        "forbidden": [{ "verb": "patch", "resource": "pods/ephemeralcontainers" }, { "verb": "list", "resource": "nodes" }],
+        "forbidden": [
+            { "verb": "patch", "resource": "pods/ephemeralcontainers" },
+            { "verb": "list", "resource": "nodes" },
+        ],
         "broken": { "events": "garbage", "deployments": "error" },
         "absent": ["metrics.k8s.io"],
     }));
