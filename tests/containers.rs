@@ -49,7 +49,7 @@ fn litellm_of_both_pythons_serves_in_a_restricted_container_and_leaves_nothing_i
         let container = containers.litellm(image, workers, Config::Bare, &setup);
 
         assert_eq!(container.get("/health/liveliness"), 200);
-        let result = container.load(Case::Plain, 4).result();
+        let result = container.send(Case::Plain, 4);
         assert_eq!((result.requests, result.errors), (4, 0));
         let lines = container.command_lines();
         let spawned = lines.iter().filter(|line| line.contains("--multiprocessing-fork")).count();
@@ -228,6 +228,72 @@ fn kubectl_debug_runs_beside_a_container_with_what_its_profile_gives() {
     }
     let pod: Value = serde_json::from_str(&cluster.output(["get", "pod", "litellm-0", "-o", "json"])).expect("JSON");
     assert_eq!(pod["spec"]["ephemeralContainers"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+#[ignore = "needs the lab: run scripts/test"]
+fn where_pods_are_restricted_a_debug_container_gives_up_everything_and_ends_with_its_cluster() {
+    let Some((containers, kubectl)) = with_kubectl() else { return };
+    let container = containers.start(Image::Python, &Setup::restricted());
+    let cluster = kubectl.cluster(&json!({ "pod_security": "restricted", "pods": [pod("litellm-0", &container)] }));
+    let dir = tempfile::tempdir().expect("a folder");
+    let custom = dir.path().join("custom.json");
+    fs::write(&custom, json!({ "securityContext": { "runAsUser": 1000 } }).to_string()).expect("a file");
+    let image = format!("--image={}", Image::Python.name());
+    let debug = ["debug", "litellm-0", &image, "--target=litellm"];
+
+    let general = cluster.kubectl(debug).args(["--profile=general", "--", "true"]).output().expect("kubectl");
+    let said = String::from_utf8_lossy(&general.stderr);
+    assert!(said.contains(r#"pods "litellm-0" is forbidden: violates PodSecurity "restricted:latest": "#), "{said}");
+    let mut restricted = cluster.kubectl(debug);
+    restricted.args(["--profile=restricted", "--stdin", "--quiet", "--custom"]).arg(&custom);
+    restricted.args(["--", "sh", "-c", "id -u; head -c 5 /proc/1/environ; exec sleep 1000"]);
+    let mut attached = restricted.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("kubectl can be started");
+    let mut said = [0; 10];
+    attached.stdout.as_mut().expect("a pipe").read_exact(&mut said).expect("it says so much");
+    assert_eq!(String::from_utf8_lossy(&said), "1000\nPATH=");
+
+    assert_eq!(container.pids().len(), 2, "it shares the processes of its target");
+    drop(cluster);
+    attached.wait().expect("it is ours");
+    assert_eq!(container.pids().len(), 1);
+}
+
+#[test]
+#[ignore = "needs the lab: run scripts/test"]
+fn of_several_containers_the_one_that_is_named_is_asked() {
+    let Ok(kubectl) = Kubectl::require().map_err(skip) else { return };
+    let cluster = kubectl.cluster(&json!({ "workload": { "kind": "StatefulSet" }, "pods": [{
+        "name": "litellm-0",
+        "containers": [
+            { "name": "litellm", "exec": [{ "run": ["echo", "here:"] }], "previous_log": [{ "text": "Killed" }] },
+            { "name": "proxy", "exec": [{ "stdout": "of the sidecar" }], "log": [{ "text": "of the sidecar" }] },
+        ],
+    }] }));
+    assert_eq!(cluster.output(["exec", "sts/litellm", "-c", "litellm", "--", "id", "-u"]), "here: id -u\n");
+    assert_eq!(cluster.output(["exec", "litellm-0", "-c", "proxy", "--", "id"]), "of the sidecar");
+    assert_eq!(cluster.output(["logs", "litellm-0", "-c", "proxy"]), "of the sidecar\n");
+    assert_eq!(cluster.output(["logs", "litellm-0", "-c", "litellm", "--previous"]), "Killed\n");
+    let wrong = cluster.kubectl(["exec", "litellm-0", "-c", "none", "--", "id"]).output().expect("kubectl");
+    let said = String::from_utf8_lossy(&wrong.stderr);
+    assert_eq!(said, "Error from server (BadRequest): container none is not valid for pod litellm-0\n");
+}
+
+#[test]
+#[ignore = "needs the lab: run scripts/test"]
+fn who_may_not_execute_is_told_so_in_the_words_of_the_api_server() {
+    let Ok(kubectl) = Kubectl::require().map_err(skip) else { return };
+    let cluster = kubectl.cluster(&json!({
+        "pods": [{ "name": "litellm-0", "containers": [{ "name": "litellm", "exec": [{ "stdout": "" }] }] }],
+        "forbidden": [{ "verb": "create", "resource": "pods/exec" }],
+    }));
+    let refused = cluster.kubectl(["exec", "litellm-0", "--", "id"]).output().expect("kubectl can be started");
+    let why = r#"User "dev" cannot create resource "pods/exec" in API group "" in the namespace "llm""#;
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(said, format!("Error from server (Forbidden): pods \"litellm-0\" is forbidden: {why}\n"));
+    assert_eq!(refused.status.code(), Some(1));
+    let may = cluster.kubectl(["auth", "can-i", "create", "pods", "--subresource=exec"]).output().expect("kubectl");
+    assert_eq!(may.stdout, b"no\n");
 }
 
 #[test]

@@ -66,7 +66,7 @@ NOT_EXECUTED = b"Error: runc: exec failed: "
 # How protocol buffers of Kubernetes begin, and the fields of a review's attributes (k8s.io/api/authorization/v1).
 PROTOBUF = b"k8s\0"
 ATTRIBUTES = {1: "namespace", 2: "verb", 3: "group", 4: "version", 5: "resource", 6: "subresource", 7: "name"}
-WATCH_SECONDS = 0.1
+WATCH_SECONDS = 0.25
 
 
 class Refusal(Exception):

@@ -12,10 +12,14 @@ use std::{
 
 use nix::unistd::geteuid;
 
-use super::lab::{self, Case, Lab};
+use super::{
+    lab::{self, Case, Lab, Load, LoadResult},
+    repository,
+};
 
-/// Where LiteLLM listens in a container, in which it is alone.
+/// Where LiteLLM listens in a container, in whose network it is alone.
 const PORT: u16 = 4000;
+const URL: &str = "http://127.0.0.1:4000";
 /// What an HTTP answer is asked for with: the images have no curl.
 const ASK: &str = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=5).status)";
 
@@ -60,8 +64,9 @@ impl Containers {
         let mut setup = setup.clone();
         setup.command = vec!["--config".to_owned(), format!("/app/{}.yaml", config.name())];
         setup.command.extend(["--port", &PORT.to_string(), "--num_workers", &workers.to_string()].map(str::to_owned));
+        let key = key();
         let needed = [
-            ("LITELLM_MASTER_KEY", KEY),
+            ("LITELLM_MASTER_KEY", key.as_str()),
             ("LITELLM_LOCAL_MODEL_COST_MAP", "True"),
             ("LAB_ANSWER", "lorem ipsum dolor sit amet"),
             ("LAB_LONG_ANSWER", "lorem ipsum dolor sit amet"),
@@ -80,8 +85,11 @@ impl Containers {
     }
 }
 
-/// The master key of a LiteLLM in a container. It is known nowhere else.
-pub const KEY: &str = "sk-lab-5f0c1b7e9a2d4c6880e3f1a7b2c4d6e8";
+/// A master key that is known nowhere else.
+fn key() -> String {
+    let uuid = fs::read_to_string("/proc/sys/kernel/random/uuid").expect("the kernel has random numbers");
+    format!("sk-lab-{}", uuid.trim().replace('-', ""))
+}
 
 /// What podman is told by, of `scripts/lab-containers`, which takes it away where containers cannot be had.
 #[track_caller]
@@ -93,11 +101,11 @@ fn is_there(program: &str) -> bool {
     Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }
 
-/// A shell that removes a container when its standard input ends: when the container is dropped, and also when the test
-/// is killed. In a process group of its own, so that a Ctrl-C does not take it first.
+/// A shell that removes a container, and all that share its processes, when its standard input ends: when the container is
+/// dropped, and also when the test is killed. In a process group of its own, so that a Ctrl-C does not take it first.
 fn keeper(config: &Path, name: &str) -> Child {
     Command::new("sh")
-        .args(["-c", "cat >/dev/null; exec podman rm --force --time 0 --ignore \"$0\" >/dev/null", name])
+        .args(["-c", "cat >/dev/null; exec podman rm --force --depend --time 0 --ignore \"$0\" >/dev/null", name])
         .env("CONTAINERS_CONF", config)
         .stdin(Stdio::piped())
         .process_group(0)
@@ -358,22 +366,53 @@ impl Container {
         files
     }
 
-    /// Asks its LiteLLM, from within: `/health/liveliness` and the like. Gives the HTTP status.
+    /// The master key of its LiteLLM.
     #[track_caller]
-    pub fn get(&self, path: &str) -> u16 {
-        let url = format!("http://127.0.0.1:{PORT}{path}");
-        self.output(["python3", "-c", ASK, &url]).trim().parse().expect("a status")
+    pub fn key(&self) -> String {
+        let variables = self.told("{{range .Config.Env}}{{println .}}{{end}}");
+        let key = variables.lines().find_map(|line| line.strip_prefix("LITELLM_MASTER_KEY="));
+        key.expect("a container with LiteLLM has one").to_owned()
     }
 
-    /// A load on its LiteLLM from within, so many requests at most, four at a time; it ends with what is returned.
-    pub fn load(&self, case: Case, requests: u32) -> ContainerLoad {
-        let url = format!("http://127.0.0.1:{PORT}");
-        let key = format!("--env=LITELLM_MASTER_KEY={KEY}");
-        let requests = requests.to_string();
-        let command = ["python3", "/app/load.py", "--url", &url, "--case", case.name(), "--connections", "4"];
-        let mut exec = self.exec_with([&key], command);
-        exec.args(["--duration", "300", "--requests", &requests]).stdout(Stdio::piped());
-        ContainerLoad { generator: exec.spawn().expect("podman can be started") }
+    /// A program of this machine in its network, in which nothing else is. Its CPU is not the container's.
+    #[track_caller]
+    pub fn in_its_network<const N: usize>(&self, command: [&str; N]) -> Command {
+        let mut nsenter = Command::new("nsenter");
+        nsenter.args(["--target", &self.pid().to_string(), "--net"]).args(command).stdin(Stdio::null());
+        nsenter
+    }
+
+    /// Asks its LiteLLM for `/health/liveliness` and the like. Gives the HTTP status.
+    #[track_caller]
+    pub fn get(&self, path: &str) -> u16 {
+        let url = format!("{URL}{path}");
+        succeed(&mut self.in_its_network(["python3", "-c", ASK, &url])).trim().parse().expect("a status")
+    }
+
+    /// Sends its LiteLLM so many requests, four at a time, waits for the answers and says what came of them.
+    #[track_caller]
+    pub fn send(&self, case: Case, requests: u32) -> LoadResult {
+        self.drive(case, ["--connections", "4", "--requests", &requests.to_string()]).result()
+    }
+
+    /// Requests to its LiteLLM, as fast as they are answered, until the load is dropped.
+    #[track_caller]
+    pub fn load(&self, case: Case, connections: usize) -> Load {
+        self.drive(case, ["--connections", &connections.to_string()])
+    }
+
+    /// Requests to its LiteLLM at an even rate, until the load is dropped.
+    #[track_caller]
+    pub fn steady_load(&self, case: Case, rps: f64) -> Load {
+        self.drive(case, ["--rps", &rps.to_string()])
+    }
+
+    #[track_caller]
+    fn drive<const N: usize>(&self, case: Case, arguments: [&str; N]) -> Load {
+        let mut load = self.in_its_network(["python3"]);
+        load.arg(repository().join("tests/lab/load.py")).args(["--url", URL, "--case", case.name()]);
+        load.args(["--duration", "300"]).args(arguments).env("LITELLM_MASTER_KEY", self.key());
+        Load { generator: load.stdout(Stdio::piped()).spawn().expect("nsenter can be started") }
     }
 }
 
@@ -401,19 +440,5 @@ fn walk(folder: &Path, visit: &mut impl FnMut(&Path, u64)) {
         if facts.is_dir() {
             walk(&entry.path(), visit);
         }
-    }
-}
-
-/// Requests from within a container. What runs there ends with the container, or when all is sent.
-pub struct ContainerLoad {
-    generator: Child,
-}
-
-impl ContainerLoad {
-    /// Waits for its end.
-    #[track_caller]
-    pub fn result(self) -> lab::LoadResult {
-        let output = self.generator.wait_with_output().expect("the load ends");
-        serde_json::from_slice(&output.stdout).expect("load.py prints a line of JSON")
     }
 }
