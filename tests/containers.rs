@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use support::{
     cluster::{Kubectl, pod},
     containers::{Capabilities, Container, Containers, Image, Root, Setup},
-    lab::{Case, Config},
+    lab::{self, Case, Config},
     skip, wait_for,
 };
 
@@ -76,6 +76,32 @@ fn what_a_container_may_do_is_what_a_pod_may_do() {
     assert!(String::from_utf8_lossy(&write.stderr).contains("Read-only file system"), "{write:?}");
     container.output(["sh", "-c", "echo > /dev/shm/x"]);
     assert_eq!(container.files_left(), ["/dev/shm/x 1".to_owned()].into());
+}
+
+#[test]
+#[ignore = "needs the lab: run scripts/test"]
+fn who_may_attach_in_a_container_is_who_may_in_a_pod() {
+    let Ok(containers) = Containers::require().map_err(skip) else { return };
+    let rows = [
+        (0, Capabilities::Default, "0", true),
+        (0, Capabilities::Dropped, "0", true),
+        (0, Capabilities::Default, "1000", false),
+        (0, Capabilities::WithPtrace, "1000", false), // inert for a user who is not root
+        (1000, Capabilities::Dropped, "1000", true),
+        (1000, Capabilities::Default, "0", false),
+        (1000, Capabilities::WithPtrace, "0", true),
+    ];
+    for (uid, capabilities, user, may) in rows {
+        let files = vec![(lab::py_spy(), "/py-spy")];
+        let container = containers.start(Image::Python, &Setup { uid, capabilities, files, ..Setup::default() });
+        wait_for("its program", || container.log().contains("ready").then_some(()));
+        let user = format!("--user={user}");
+        let mut dump = container.exec_with([&user], ["/py-spy", "dump", "--nonblocking", "--pid", "1"]);
+        let dump = dump.output().expect("podman can be started");
+        let row = format!("a target of {uid} with {capabilities:?}, exec with {user}: {dump:?}");
+        assert_eq!(String::from_utf8_lossy(&dump.stdout).contains("burn_in_container"), may, "{row}");
+        assert_eq!(dump.status.success(), may, "{row}");
+    }
 }
 
 #[test]

@@ -38,7 +38,7 @@ impl Containers {
             return Err("only root can run containers");
         }
         if !config.exists() || !is_there("podman") {
-            return Err("there is no podman: run scripts/lab-containers");
+            return Err("there are no containers: run scripts/lab-containers");
         }
         Ok(Self { config, _lab: Lab::require() })
     }
