@@ -14,7 +14,8 @@ use support::{
     Capture, Output,
     bundle::Bundle,
     children,
-    containers::{Cluster, Container, Containers, Image, Root, Setup, pod},
+    cluster::{Cluster, Kubectl, pod},
+    containers::{Container, Containers, Image, Root, Setup},
     lab::{Case, Config},
     names_in, repository, skip, wait_for,
 };
@@ -22,15 +23,33 @@ use support::{
 /// What is burnt in `Image::Python`.
 const BURNS: &str = "burn_in_container";
 
-/// Containers, a kubectl and the program that is sent into pods, or nothing where one of them is missing.
-fn equipped() -> Option<Containers> {
-    let containers = Containers::require().and_then(|containers| containers.require_kubectl().map(|()| containers));
-    let containers = containers.map_err(skip).ok()?;
-    if portable().is_file() {
-        return Some(containers);
+/// Containers, a kubectl, and the program that is sent into pods.
+struct Equipment {
+    containers: Containers,
+    kubectl: Kubectl,
+}
+
+impl Equipment {
+    /// All of it, or nothing where a part of it is missing.
+    fn require() -> Option<Self> {
+        let all = Containers::require().and_then(|containers| Ok(Self { containers, kubectl: Kubectl::require()? }));
+        let all = all.map_err(skip).ok()?;
+        if portable().is_file() {
+            return Some(all);
+        }
+        skip("there is no portable program: run scripts/build-portable");
+        None
     }
-    skip("there is no portable program: run scripts/build-portable");
-    None
+
+    /// A worker that starts at once.
+    fn burner(&self, setup: &Setup) -> Container {
+        self.containers.start(Image::Python, setup)
+    }
+
+    #[track_caller]
+    fn cluster(&self, told: &Value) -> Cluster {
+        self.kubectl.cluster(told)
+    }
 }
 
 fn portable() -> PathBuf {
@@ -55,11 +74,7 @@ fn at(cluster: &Cluster) -> Capture {
     cluster.variables().into_iter().fold(Capture::new().arg("k8s"), |capture, (name, value)| capture.env(name, value))
 }
 
-/// A worker that starts at once, hardened as pods are.
-fn burner(containers: &Containers, setup: &Setup) -> Container {
-    containers.start(Image::Python, setup)
-}
-
+/// Hardened as pods are, but for the limit of CPU.
 fn restricted() -> Setup {
     Setup { cores: None, ..Setup::restricted() }
 }
@@ -80,9 +95,9 @@ fn assert_blames(bundle: &Bundle, function: &str) {
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
 fn every_way_in_brings_a_true_profile_home_and_leaves_nothing_behind() {
-    let Some(containers) = equipped() else { return };
-    let container = burner(&containers, &restricted());
-    let cluster = containers.cluster(&json!({ "pods": [pod("litellm-0", &container)] }));
+    let Some(lab) = Equipment::require() else { return };
+    let container = lab.burner(&restricted());
+    let cluster = lab.cluster(&json!({ "pods": [pod("litellm-0", &container)] }));
     container.output(["sh", "-c", "echo > /tmp/of-its-own"]);
     let before = inside(&container);
 
@@ -95,10 +110,10 @@ fn every_way_in_brings_a_true_profile_home_and_leaves_nothing_behind() {
 
     let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/tmp".to_owned();
     let equipped = Setup { variables: vec![("PATH".to_owned(), path)], ..restricted() };
-    let container = burner(&containers, &equipped);
+    let container = lab.burner(&equipped);
     container.bring(&portable(), "/tmp/capture");
     let with_it = inside(&container);
-    let cluster = containers.cluster(&json!({ "pods": [pod("litellm-0", &container)] }));
+    let cluster = lab.cluster(&json!({ "pods": [pod("litellm-0", &container)] }));
     let output = at(&cluster).args(["litellm-0", "--duration", "3s", "--", "--pid", "1"]).run();
     assert!(output.stderr.contains("by way of present"), "{}", output.stderr);
     assert_blames(&output.bundle(), BURNS);
@@ -108,10 +123,10 @@ fn every_way_in_brings_a_true_profile_home_and_leaves_nothing_behind() {
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
 fn a_debug_container_is_the_way_in_where_exec_lacks_the_right_and_what_stays_is_told() {
-    let Some(containers) = equipped() else { return };
-    let container = burner(&containers, &restricted());
+    let Some(lab) = Equipment::require() else { return };
+    let container = lab.burner(&restricted());
     let before = inside(&container);
-    let cluster = containers.cluster(&json!({ "pods": [{ "name": "litellm-0", "containers": [{
+    let cluster = lab.cluster(&json!({ "pods": [{ "name": "litellm-0", "containers": [{
         "name": "litellm", "container": container.name(), "spec": { "securityContext": { "runAsUser": 1000 } },
     }] }] }));
     let image = Image::Python.name();
@@ -124,11 +139,14 @@ fn a_debug_container_is_the_way_in_where_exec_lacks_the_right_and_what_stays_is_
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
 fn a_hardened_pod_with_half_a_core_tells_who_burns_it_and_that_it_is_throttled() {
-    let Some(containers) = equipped() else { return };
-    let variables = vec![("LAB_CPU_SECONDS".to_owned(), "0.05".to_owned())];
+    let Some(lab) = Equipment::require() else { return };
+    // LiteLLM itself does not start without a folder for temporary files.
+    let variables =
+        [("LAB_CPU_SECONDS", "0.05"), ("TMPDIR", "/dev/shm")].map(|(name, value)| (name.into(), value.into()));
+    let variables = variables.to_vec();
     let setup = Setup { uid: 65534, root: Root::ReadOnly, variables, ..Setup::restricted() };
-    let container = containers.litellm(Image::LiteLlm313, 1, Config::Burn, &setup);
-    let cluster = containers.cluster(&json!({
+    let container = lab.containers.litellm(Image::LiteLlm313, 1, Config::Burn, &setup);
+    let cluster = lab.cluster(&json!({
         "workload": { "revisions": [
             { "image": "ghcr.io/berriai/litellm:v1.104.9", "digest": "sha256:aa", "created": "2026-01-01T00:00:00Z" },
             { "image": "ghcr.io/berriai/litellm:v1.106.2", "digest": "sha256:bb", "created": "2026-02-01T00:00:00Z" },
@@ -166,11 +184,11 @@ fn a_hardened_pod_with_half_a_core_tells_who_burns_it_and_that_it_is_throttled()
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
 fn whatever_ends_it_early_nothing_runs_on_in_the_pod_and_what_was_finished_is_kept() {
-    let Some(containers) = equipped() else { return };
-    let container = burner(&containers, &restricted());
-    let cluster = containers.cluster(&json!({ "pods": [pod("litellm-0", &container)] }));
+    let Some(lab) = Equipment::require() else { return };
+    let container = lab.burner(&restricted());
+    let cluster = lab.cluster(&json!({ "pods": [pod("litellm-0", &container)] }));
     let before = inside(&container);
-    let samples = || container.command_lines().iter().any(|line| line.starts_with("py-spy") || line.contains("/fd/"));
+    let samples = || container.command_lines().iter().any(|line| line.contains("/fd/"));
     let begin = || {
         let running = of_first_process(&cluster, ["litellm-0", "--duration", "10m", "--", "--slice", "1s"]).start();
         wait_for("a sampler in the pod", || samples().then_some(()));
@@ -203,16 +221,45 @@ fn whatever_ends_it_early_nothing_runs_on_in_the_pod_and_what_was_finished_is_ke
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
 fn a_container_that_dies_takes_its_own_bundle_alone() {
-    let Some(containers) = equipped() else { return };
-    let [dies, lives] = [burner(&containers, &restricted()), burner(&containers, &restricted())];
-    let cluster = containers.cluster(&json!({ "pods": [pod("litellm-0", &dies), pod("litellm-1", &lives)] }));
+    let Some(lab) = Equipment::require() else { return };
+    let [dies, lives] = [lab.burner(&restricted()), lab.burner(&restricted())];
+    let cluster = lab.cluster(&json!({ "pods": [pod("litellm-0", &dies), pod("litellm-1", &lives)] }));
     let running = of_first_process(&cluster, ["--duration", "8s"]).start();
-    wait_for("a sampler in the pod", || dies.command_lines().iter().any(|line| line.contains("py-spy")).then_some(()));
+    wait_for("a sampler in the pod", || dies.command_lines().iter().any(|line| line.contains("/fd/")).then_some(()));
     drop(dies);
     let output = running.finish().assert_status(3);
     assert!(output.stderr.contains("missing   litellm-0: "), "{}", output.stderr);
     assert!(output.stderr.contains("litellm-1"), "{}", output.stderr);
     assert_eq!(bundles(&output).len(), 1, "{:?}", names_in(output.dir()));
+}
+
+#[test]
+#[ignore = "needs the lab: run scripts/test"]
+fn of_several_pods_the_hot_one_is_named_and_a_stuck_one_blocks_nobody() {
+    let Some(lab) = Equipment::require() else { return };
+    let [hot, calm] = [lab.burner(&restricted()), lab.burner(&Setup { cores: Some(0.05), ..Setup::restricted() })];
+    let cluster = lab.cluster(&json!({ "workload": { "revisions": [{ "image": "litellm:1" }] }, "pods": [
+        pod("litellm-0", &calm),
+        pod("litellm-1", &hot),
+        { "name": "litellm-2", "containers": [{ "name": "litellm", "exec": [{ "hang": true }] }] },
+        { "name": "litellm-3", "not_ready": true, "containers": [{ "name": "litellm" }] },
+    ] }));
+    let output = of_first_process(&cluster, ["deploy/litellm", "--deadline", "25s"]).run().assert_status(3);
+    assert!(output.stderr.contains("litellm-3 is left out: it is not ready"), "{}", output.stderr);
+    assert_eq!(bundles(&output).len(), 2, "{:?}", names_in(output.dir()));
+
+    let path = output.said().lines().next().map(|line| output.dir().join(line)).expect("the path of the fleet bundle");
+    let fleet = Bundle::open(&path);
+    let summary = fleet.json("fleet.json");
+    let is_hot = |pod: &Value| (pod["name"].as_str().map(str::to_owned), pod["hot"].clone());
+    println!("{summary:#}");
+    let pods: Vec<_> = summary["pods"].as_array().expect("pods").iter().map(is_hot).collect();
+    assert_eq!(pods.len(), 2, "{summary:#}");
+    let ticket = fleet.text("TICKET.md");
+    assert!(ticket.contains("litellm-1") && ticket.contains("did not come to an end within 25 s"), "{ticket}");
+    assert!(fleet.text("flamegraphs/all.svg").contains(BURNS));
+    let gaps = fleet.json("manifest.json")["gaps"].to_string();
+    assert!(gaps.contains("litellm-2"), "{gaps}");
 }
 
 /// The pods' own bundles.
@@ -224,12 +271,12 @@ fn bundles(output: &Output) -> Vec<PathBuf> {
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
 fn each_refusal_names_what_is_missing() {
-    let Some(containers) = equipped() else { return };
-    let container = burner(&containers, &restricted());
+    let Some(lab) = Equipment::require() else { return };
+    let container = lab.burner(&restricted());
     let told = |more: Value| {
         let mut told = json!({ "namespace": "llm", "pods": [pod("litellm-0", &container)] });
         told.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
-        containers.cluster(&told)
+        lab.cluster(&told)
     };
     let well = told(json!({}));
     let refused = |cluster: &Cluster, arguments: &[&str], status, parts: &[&str]| {
@@ -259,7 +306,7 @@ fn each_refusal_names_what_is_missing() {
     refused(&told(json!({ "broken": { "pods": "garbage" } })), &["litellm-0"], 5, &["API server"]);
     refused(&told(json!({ "broken": { "pods": "unauthorized" } })), &["litellm-0"], 5, &["cannot be reached"]);
 
-    let gone = containers.cluster(&json!({}));
+    let gone = lab.cluster(&json!({}));
     let kubeconfig = well.kubeconfig().to_owned();
     drop(well);
     let capture = k8s(&gone, ["litellm-0"]).env("KUBECONFIG", kubeconfig);
@@ -272,9 +319,9 @@ fn each_refusal_names_what_is_missing() {
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
 fn what_the_cluster_does_not_tell_is_a_gap_with_the_missing_right() {
-    let Some(containers) = equipped() else { return };
-    let container = burner(&containers, &restricted());
-    let cluster = containers.cluster(&json!({
+    let Some(lab) = Equipment::require() else { return };
+    let container = lab.burner(&restricted());
+    let cluster = lab.cluster(&json!({
         "namespace": "llm", "workload": { "revisions": [{ "image": "litellm:1" }] },
         "pods": [pod("litellm-0", &container)],
         "forbidden": [
@@ -302,9 +349,9 @@ fn what_the_cluster_does_not_tell_is_a_gap_with_the_missing_right() {
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
 fn a_rehearsal_tells_what_would_be_done_and_does_nothing() {
-    let Some(containers) = equipped() else { return };
-    let container = burner(&containers, &restricted());
-    let cluster = containers.cluster(&json!({
+    let Some(lab) = Equipment::require() else { return };
+    let container = lab.burner(&restricted());
+    let cluster = lab.cluster(&json!({
         "pods": [pod("litellm-0", &container)],
         "forbidden": [{ "verb": "list", "resource": "events" }],
     }));
@@ -326,14 +373,14 @@ fn a_rehearsal_tells_what_would_be_done_and_does_nothing() {
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
 fn no_secret_of_the_clusters_is_in_the_bundles() {
-    let Some(containers) = equipped() else { return };
+    let Some(lab) = Equipment::require() else { return };
     let secrets: Vec<String> = ["env", "arg", "annotation", "label", "event", "log", "previous", "helm", "probe"]
         .iter()
         .map(|place| format!("{place}-Zq7Xw9Lk2Vb5Nm8Rt4Yp1"))
         .collect();
     let [env, arg, annotation, label, event, log, previous, helm, probe] = secrets.as_slice() else { unreachable!() };
-    let container = burner(&containers, &restricted());
-    let cluster = containers.cluster(&json!({
+    let container = lab.burner(&restricted());
+    let cluster = lab.cluster(&json!({
         "workload": { "revisions": [{ "image": "litellm:1" }] },
         "pods": [{
             "name": "litellm-0",
@@ -383,9 +430,9 @@ fn no_secret_of_the_clusters_is_in_the_bundles() {
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
 fn a_hundred_pods_go_at_once_in_bounded_memory() {
-    let Some(containers) = equipped() else { return };
-    let container = burner(&containers, &restricted());
-    let cluster = containers.cluster(&json!({ "pods": [pod("litellm-0", &container)] }));
+    let Some(lab) = Equipment::require() else { return };
+    let container = lab.burner(&restricted());
+    let cluster = lab.cluster(&json!({ "pods": [pod("litellm-0", &container)] }));
     let one = of_first_process(&cluster, ["litellm-0"]).run();
     let given = one.bundle_path();
 
@@ -395,11 +442,11 @@ fn a_hundred_pods_go_at_once_in_bounded_memory() {
     let simulated = |number: usize| {
         json!({ "name": format!("litellm-{number}"), "containers": [{ "name": "litellm", "exec": [
             { "when": "memfd_noexec", "stdout": survey.to_string() },
-            { "when": "--attended", "stdout_file": given, "delay_ms": 4_000 },
+            { "when": "--attended", "stdout_file": given, "ignores_input": true, "delay_ms": 4_000 },
         ] }] })
     };
-    let pods: Vec<Value> = (0..10).map(simulated).collect();
-    let cluster = containers.cluster(&json!({ "pods": pods }));
+    let pods: Vec<Value> = (0..100).map(simulated).collect();
+    let cluster = lab.cluster(&json!({ "pods": pods }));
     let running = of_first_process(&cluster, []).start();
     let most_kib = most_memory_kib(running.pid());
     let output = running.finish();

@@ -88,6 +88,14 @@ pub struct FleetReport {
 }
 
 impl FleetReport {
+    /// What it holds, for the terminal.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = lines::lines(&self.manifest, &self.summary);
+        let place = self.path.as_ref().map_or_else(|| "standard output".to_owned(), |path| path.display().to_string());
+        lines.push(format!("bundle    {place} ({} kB)", self.bytes / 1_000));
+        lines
+    }
+
     /// How complete it is.
     pub fn exit_code(&self) -> u8 {
         if self.manifest.status == Status::Complete { exit::COMPLETE } else { exit::PARTIAL }
@@ -161,11 +169,9 @@ pub fn assemble(members: Vec<Member>, destination: &Destination, notices: &Notic
 
 /// Says what a fleet bundle holds on the terminal, and its path or JSON on standard output.
 pub fn tell(report: &FleetReport, output: &OutputPlan, notices: &Notices) -> Result<(), Failure> {
-    for line in lines::lines(&report.manifest, &report.summary) {
+    for line in report.lines() {
         notices.say(line);
     }
-    let place = report.path.as_ref().map_or_else(|| output.destination.describe(), |path| path.display().to_string());
-    notices.say(format!("bundle    {place} ({} kB)", report.bytes / 1_000));
     let Some(path) = &report.path else { return Ok(()) };
     let text = match output.result {
         ResultForm::Path => path.display().to_string(),

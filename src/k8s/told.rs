@@ -1,6 +1,6 @@
 //! What is told of captures in a cluster: before, what will be done; after, what came of it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context;
 use serde::Serialize;
@@ -11,7 +11,9 @@ use super::plan::K8sPlan;
 use super::pods::{Chosen, LeftOut};
 use super::session::{Home, Missing};
 use super::way::Via;
+use crate::collect::Gap;
 use crate::error::{Failure, Kept, exit};
+use crate::fleet::{self, FleetReport, Member};
 use crate::notice::Notices;
 use crate::os::piped::Wish;
 use crate::plan::ResultForm;
@@ -174,20 +176,36 @@ pub fn results(plan: &K8sPlan, notices: &Notices, results: &Results) -> Result<u
     if results.home.is_empty() {
         return Err(no_bundle(&results.missing));
     }
+    let several = results.home.len() + results.missing.len() > 1;
+    let fleet = several.then(|| fleet::assemble(members(results), &plan.output.destination, notices)).transpose()?;
+    for line in fleet.iter().flat_map(FleetReport::lines) {
+        notices.say(line);
+    }
     let whole = results.missing.is_empty() && results.home.iter().all(|(_, home)| home.complete);
     let exit_code = if whole { exit::COMPLETE } else { exit::PARTIAL };
-    let fleet: Option<PathBuf> = None;
+    let fleet = fleet.and_then(|fleet| fleet.path);
     let text = match plan.output.result {
         ResultForm::Json => {
             serde_json::to_string_pretty(&report(results, fleet.as_deref(), exit_code)).context("JSON")?
         }
         ResultForm::Path => {
-            let paths = results.home.iter().map(|(_, home)| home.bundle.display().to_string());
-            paths.collect::<Vec<_>>().join("\n")
+            let paths = fleet.iter().chain(results.home.iter().map(|(_, home)| &home.bundle));
+            paths.map(|path| path.display().to_string()).collect::<Vec<_>>().join("\n")
         }
     };
     say_result(&text, Kept::Nothing)?;
     Ok(exit_code)
+}
+
+/// Every pod for the bundle over all of them.
+fn members(results: &Results) -> Vec<Member> {
+    let home = results.home.iter().map(|(pod, home)| (pod, Ok(home.bundle.clone())));
+    let missing = results.missing.iter().map(|(pod, missing)| {
+        let gap = Gap::new(format!("the bundle of pod {pod}"), missing.why.as_str(), missing.cure.as_str());
+        (pod, Err(gap))
+    });
+    let member = |(pod, bundle): (&String, _)| Member { name: Some(pod.clone()), bundle, extra: Vec::new() };
+    home.chain(missing).map(member).collect()
 }
 
 fn report<'a>(results: &'a Results, fleet: Option<&'a Path>, exit_code: u8) -> Report<'a> {

@@ -25,7 +25,7 @@ told) and `object`, which is merged into what is shown of it. Its containers, of
     exec             how exec is answered, by the first entry whose `when` is part of the command: `stdout` and
                      `stderr` (texts) or `stdout_file`, with `exit`; or `run`, a program of this machine that is given
                      the command behind its arguments; or, with none of these, by the container. Each can have
-                     `delay_ms`, `cut_after_bytes` (the connection breaks) and `hang` (accepted, and nothing comes)
+                     `delay_ms`, `ignores_input`, `cut_after_bytes` (the connection breaks) and `hang` (accepted, and nothing comes)
     log              [{"age_s": 5, "text": ...}] before the container's own; `previous_log` alike, of the one before
     usage            {"cpu": "1500m", "memory": "2Gi"} instead of what its cgroup says
 
@@ -398,7 +398,7 @@ class Front:
         await asyncio.sleep(rule.get("delay_ms", 0) / 1000)
         interactive = request.query.get("stdin") in ("1", "true")
         if simulated and "run" not in rule:
-            await self.play(channels, rule, interactive)
+            await self.play(channels, rule, interactive and "ignores_input" not in rule)
             return channels.socket
         within = ["podman", "exec", *(["--interactive"] if interactive else []), str(known_as)]
         pipe = asyncio.subprocess.PIPE
@@ -415,8 +415,8 @@ class Front:
         return channels.socket
 
     @staticmethod
-    async def play(channels: Channels, rule: Json, interactive: bool) -> None:
-        if interactive:
+    async def play(channels: Channels, rule: Json, reads: bool) -> None:
+        if reads:
             async for data in channels.received():
                 if data is None:
                     break
