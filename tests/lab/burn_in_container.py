@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""One process that looks like a worker and burns half a core in `burn_in_container`, for containers that start at once.
+"""One process that burns half a core in `burn_in_container`, for containers that start at once.
 
-It names itself `litellm` by its arguments, so that it is found as a proxy is. `ready` is its only line.
+`ready` is its only line.
 """
 
 import time
@@ -19,5 +19,5 @@ def burn_in_container(seconds: float) -> int:
 if __name__ == "__main__":
     print("ready", flush=True)
     while True:
-        burn_in_container(0.01)
-        time.sleep(0.01)
+        burn_in_container(0.1)
+        time.sleep(0.1)

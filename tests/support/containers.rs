@@ -11,9 +11,11 @@ use std::{
 };
 
 use nix::unistd::geteuid;
+use serde_json::Value;
 
 use super::{
-    lab::{self, Case, Lab, Load, LoadResult},
+    cluster::{self, Cluster},
+    lab::{self, Case, Lab, Load},
     repository,
 };
 
@@ -33,7 +35,8 @@ impl Containers {
     /// Waits for this test's turn, or says why there are none here.
     #[track_caller]
     pub fn require() -> Result<Self, &'static str> {
-        let config = config();
+        // It is taken away where containers cannot be had.
+        let config = lab::dir().join("containers/containers.conf");
         if !geteuid().is_root() {
             return Err("only root can run containers");
         }
@@ -41,6 +44,17 @@ impl Containers {
             return Err("there are no containers: run scripts/lab-containers");
         }
         Ok(Self { config, _lab: Lab::require() })
+    }
+
+    /// With a kubectl that can talk to a [`Cluster`], or why there is none here.
+    pub fn with_kubectl(self) -> Result<Self, &'static str> {
+        cluster::require_kubectl().map(|()| self)
+    }
+
+    /// A cluster as `tests/lab/kube.py` is told.
+    #[track_caller]
+    pub fn cluster(&self, told: &Value) -> Cluster {
+        Cluster::start(&self.config, told)
     }
 
     /// Starts one, which runs when this returns.
@@ -89,12 +103,6 @@ impl Containers {
 fn key() -> String {
     let uuid = fs::read_to_string("/proc/sys/kernel/random/uuid").expect("the kernel has random numbers");
     format!("sk-lab-{}", uuid.trim().replace('-', ""))
-}
-
-/// What podman is told by, of `scripts/lab-containers`, which takes it away where containers cannot be had.
-#[track_caller]
-pub fn config() -> PathBuf {
-    lab::dir().join("containers/containers.conf")
 }
 
 fn is_there(program: &str) -> bool {
@@ -389,16 +397,10 @@ impl Container {
         succeed(&mut self.in_its_network(["python3", "-c", ASK, &url])).trim().parse().expect("a status")
     }
 
-    /// Sends its LiteLLM so many requests, four at a time, waits for the answers and says what came of them.
+    /// So many requests to its LiteLLM, four at a time, unless the load is dropped before.
     #[track_caller]
-    pub fn send(&self, case: Case, requests: u32) -> LoadResult {
-        self.drive(case, ["--connections", "4", "--requests", &requests.to_string()]).result()
-    }
-
-    /// Requests to its LiteLLM, as fast as they are answered, until the load is dropped.
-    #[track_caller]
-    pub fn load(&self, case: Case, connections: usize) -> Load {
-        self.drive(case, ["--connections", &connections.to_string()])
+    pub fn load(&self, case: Case, requests: u32) -> Load {
+        self.drive(case, ["--connections", "4", "--requests", &requests.to_string()])
     }
 
     /// Requests to its LiteLLM at an even rate, until the load is dropped.
