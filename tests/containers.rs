@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 use support::{
-    cluster::pod,
+    cluster::{Kubectl, pod},
     containers::{Capabilities, Container, Containers, Image, Root, Setup},
     lab::{self, Case, Config},
     skip, wait_for,
@@ -18,6 +18,11 @@ use support::{
 
 /// `CAP_SYS_PTRACE` in a set of capabilities (linux/capability.h).
 const SYS_PTRACE: u64 = 1 << 19;
+
+/// Both, or nothing where one of them is lacking.
+fn with_kubectl() -> Option<(Containers, Kubectl)> {
+    Kubectl::require().and_then(|kubectl| Ok((Containers::require()?, kubectl))).map_err(skip).ok()
+}
 
 fn capabilities(container: &Container, options: &[&str], which: &str) -> u64 {
     let mut exec = match options {
@@ -143,9 +148,9 @@ fn a_container_ends_with_its_test_however_that_ends() {
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
 fn kubectl_finds_the_pods_of_a_deployment_and_what_they_were_rolled_out_from() {
-    let Ok(containers) = Containers::require().and_then(Containers::with_kubectl).map_err(skip) else { return };
+    let Some((containers, kubectl)) = with_kubectl() else { return };
     let container = containers.start(Image::Python, &Setup { memory_mib: Some(256), ..Setup::restricted() });
-    let cluster = containers.cluster(&json!({
+    let cluster = kubectl.cluster(&json!({
         "workload": { "revisions": [
             { "image": "ghcr.io/berriai/litellm:v1.104.9", "digest": "sha256:aa", "created": "2026-01-01T00:00:00Z" },
             { "image": "ghcr.io/berriai/litellm:v1.106.2", "digest": "sha256:bb", "created": "2026-02-01T00:00:00Z" },
@@ -188,9 +193,9 @@ fn kubectl_finds_the_pods_of_a_deployment_and_what_they_were_rolled_out_from() {
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
 fn kubectl_exec_carries_bytes_both_ways_and_the_exit_code() {
-    let Ok(containers) = Containers::require().and_then(Containers::with_kubectl).map_err(skip) else { return };
+    let Some((containers, kubectl)) = with_kubectl() else { return };
     let container = containers.start(Image::Python, &Setup::restricted());
-    let cluster = containers.cluster(&json!({ "pods": [pod("litellm-0", &container)] }));
+    let cluster = kubectl.cluster(&json!({ "pods": [pod("litellm-0", &container)] }));
 
     let bytes: Vec<u8> = (0..1_000_000_u32).map(|n| (n % 251) as u8).collect();
     let echo = ["exec", "-i", "litellm-0", "--", "sh", "-c", "cat; echo done >&2; exit 7"];
@@ -208,9 +213,9 @@ fn kubectl_exec_carries_bytes_both_ways_and_the_exit_code() {
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
 fn what_was_executed_lives_on_when_kubectl_dies_and_its_input_ends() {
-    let Ok(containers) = Containers::require().and_then(Containers::with_kubectl).map_err(skip) else { return };
+    let Some((containers, kubectl)) = with_kubectl() else { return };
     let container = containers.start(Image::Python, &Setup::default());
-    let cluster = containers.cluster(&json!({ "pods": [pod("litellm-0", &container)] }));
+    let cluster = kubectl.cluster(&json!({ "pods": [pod("litellm-0", &container)] }));
 
     let script = "echo begun; cat > /tmp/got; echo over; sleep 1000";
     let mut kubectl = cluster.kubectl(["exec", "-i", "litellm-0", "--", "sh", "-c", script]);
@@ -230,9 +235,9 @@ fn what_was_executed_lives_on_when_kubectl_dies_and_its_input_ends() {
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
 fn kubectl_debug_runs_beside_a_container_with_what_its_profile_gives() {
-    let Ok(containers) = Containers::require().and_then(Containers::with_kubectl).map_err(skip) else { return };
+    let Some((containers, kubectl)) = with_kubectl() else { return };
     let container = containers.start(Image::Python, &Setup::restricted());
-    let cluster = containers.cluster(&json!({ "pods": [pod("litellm-0", &container)] }));
+    let cluster = kubectl.cluster(&json!({ "pods": [pod("litellm-0", &container)] }));
 
     for (profile, sees) in [("general", true), ("baseline", false)] {
         let name = format!("--container={profile}");
@@ -254,9 +259,9 @@ fn kubectl_debug_runs_beside_a_container_with_what_its_profile_gives() {
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
 fn where_pods_are_restricted_a_debug_container_gives_up_everything_and_ends_with_its_cluster() {
-    let Ok(containers) = Containers::require().and_then(Containers::with_kubectl).map_err(skip) else { return };
+    let Some((containers, kubectl)) = with_kubectl() else { return };
     let container = containers.start(Image::Python, &Setup::restricted());
-    let cluster = containers.cluster(&json!({ "pod_security": "restricted", "pods": [pod("litellm-0", &container)] }));
+    let cluster = kubectl.cluster(&json!({ "pod_security": "restricted", "pods": [pod("litellm-0", &container)] }));
     let dir = tempfile::tempdir().expect("a folder");
     let custom = dir.path().join("custom.json");
     fs::write(&custom, json!({ "securityContext": { "runAsUser": 1000 } }).to_string()).expect("a file");
@@ -283,8 +288,8 @@ fn where_pods_are_restricted_a_debug_container_gives_up_everything_and_ends_with
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
 fn of_several_containers_the_one_that_is_named_is_asked() {
-    let Ok(containers) = Containers::require().and_then(Containers::with_kubectl).map_err(skip) else { return };
-    let cluster = containers.cluster(&json!({ "workload": { "kind": "StatefulSet" }, "pods": [{
+    let Ok(kubectl) = Kubectl::require().map_err(skip) else { return };
+    let cluster = kubectl.cluster(&json!({ "workload": { "kind": "StatefulSet" }, "pods": [{
         "name": "litellm-0",
         "containers": [
             { "name": "litellm", "exec": [{ "run": ["echo", "here:"] }], "previous_log": [{ "text": "Killed" }] },
@@ -303,8 +308,8 @@ fn of_several_containers_the_one_that_is_named_is_asked() {
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
 fn who_may_not_execute_is_told_so_in_the_words_of_the_api_server() {
-    let Ok(containers) = Containers::require().and_then(Containers::with_kubectl).map_err(skip) else { return };
-    let cluster = containers.cluster(&json!({
+    let Ok(kubectl) = Kubectl::require().map_err(skip) else { return };
+    let cluster = kubectl.cluster(&json!({
         "pods": [{ "name": "litellm-0", "containers": [{ "name": "litellm", "exec": [{ "stdout": "" }] }] }],
         "forbidden": [{ "verb": "create", "resource": "pods/exec" }],
     }));
@@ -320,8 +325,8 @@ fn who_may_not_execute_is_told_so_in_the_words_of_the_api_server() {
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
 fn a_cluster_refuses_breaks_and_simulates_as_it_is_told() {
-    let Ok(containers) = Containers::require().and_then(Containers::with_kubectl).map_err(skip) else { return };
-    let cluster = containers.cluster(&json!({
+    let Ok(kubectl) = Kubectl::require().map_err(skip) else { return };
+    let cluster = kubectl.cluster(&json!({
         "namespace": "llm",
         "pods": [
             { "name": "answers", "containers": [{ "name": "litellm", "exec": [

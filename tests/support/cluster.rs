@@ -14,22 +14,35 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{
-    containers::{Container, succeed},
+    containers::{self, Container, succeed},
     lab, repository,
 };
 
 /// From this one on, kubectl opens a WebSocket to execute something; before, it spoke SPDY.
 const LEAST_MINOR: u32 = 31;
 
-/// Whether there is a kubectl that can talk to a [`Cluster`], or why there is none.
-pub fn require_kubectl() -> Result<(), &'static str> {
-    let told = Command::new("kubectl").args(["version", "--client", "--output", "json"]).output();
-    let told: Value = told.ok().and_then(|told| serde_json::from_slice(&told.stdout).ok()).unwrap_or_default();
-    let minor = told["clientVersion"]["minor"].as_str().unwrap_or_default();
-    match minor.trim_end_matches('+').parse::<u32>() {
-        Ok(minor) if minor >= LEAST_MINOR => Ok(()),
-        Ok(_) => Err("kubectl is older than 1.31: it does not speak WebSocket"),
-        Err(_) => Err("there is no kubectl"),
+/// A kubectl that can talk to a [`Cluster`].
+pub struct Kubectl {
+    config: PathBuf,
+}
+
+impl Kubectl {
+    /// Or why there is none here.
+    pub fn require() -> Result<Self, &'static str> {
+        let told = Command::new("kubectl").args(["version", "--client", "--output", "json"]).output();
+        let told: Value = told.ok().and_then(|told| serde_json::from_slice(&told.stdout).ok()).unwrap_or_default();
+        let minor = told["clientVersion"]["minor"].as_str().unwrap_or_default();
+        match minor.trim_end_matches('+').parse::<u32>() {
+            Ok(minor) if minor >= LEAST_MINOR => Ok(Self { config: containers::config() }),
+            Ok(_) => Err("kubectl is older than 1.31: it does not speak WebSocket"),
+            Err(_) => Err("there is no kubectl"),
+        }
+    }
+
+    /// A cluster as `tests/lab/kube.py` is told.
+    #[track_caller]
+    pub fn cluster(&self, told: &Value) -> Cluster {
+        Cluster::start(&self.config, told)
     }
 }
 
@@ -63,7 +76,7 @@ pub struct Request {
 
 impl Cluster {
     #[track_caller]
-    pub fn start(config: &Path, told: &Value) -> Self {
+    fn start(config: &Path, told: &Value) -> Self {
         let home = tempfile::tempdir().expect("a folder");
         let path = home.path().join("cluster.json");
         fs::write(&path, told.to_string()).expect("a file");
@@ -140,7 +153,7 @@ impl Drop for Cluster {
     }
 }
 
-/// A pod of one container, for [`Cluster::start`].
+/// A pod of one container, for [`Kubectl::cluster`].
 pub fn pod(name: &str, container: &Container) -> Value {
     json!({ "name": name, "containers": [{ "name": "litellm", "container": container.name() }] })
 }

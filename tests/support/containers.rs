@@ -11,10 +11,8 @@ use std::{
 };
 
 use nix::unistd::geteuid;
-use serde_json::Value;
 
 use super::{
-    cluster::{self, Cluster},
     lab::{self, Case, Lab, Load},
     repository,
 };
@@ -35,8 +33,7 @@ impl Containers {
     /// Waits for this test's turn, or says why there are none here.
     #[track_caller]
     pub fn require() -> Result<Self, &'static str> {
-        // It is taken away where containers cannot be had.
-        let config = lab::dir().join("containers/containers.conf");
+        let config = config();
         if !geteuid().is_root() {
             return Err("only root can run containers");
         }
@@ -44,17 +41,6 @@ impl Containers {
             return Err("there are no containers: run scripts/lab-containers");
         }
         Ok(Self { config, _lab: Lab::require() })
-    }
-
-    /// With a kubectl that can talk to a [`Cluster`], or why there is none here.
-    pub fn with_kubectl(self) -> Result<Self, &'static str> {
-        cluster::require_kubectl().map(|()| self)
-    }
-
-    /// A cluster as `tests/lab/kube.py` is told.
-    #[track_caller]
-    pub fn cluster(&self, told: &Value) -> Cluster {
-        Cluster::start(&self.config, told)
     }
 
     /// Starts one, which runs when this returns.
@@ -103,6 +89,12 @@ impl Containers {
 fn key() -> String {
     let uuid = fs::read_to_string("/proc/sys/kernel/random/uuid").expect("the kernel has random numbers");
     format!("sk-lab-{}", uuid.trim().replace('-', ""))
+}
+
+/// What podman is told by, of `scripts/lab-containers`, which takes it away where containers cannot be had.
+#[track_caller]
+pub fn config() -> PathBuf {
+    lab::dir().join("containers/containers.conf")
 }
 
 fn is_there(program: &str) -> bool {
