@@ -49,7 +49,7 @@ fn litellm_of_both_pythons_serves_in_a_restricted_container_and_leaves_nothing_i
         let container = containers.litellm(image, workers, Config::Bare, &setup);
 
         assert_eq!(container.get("/health/liveliness"), 200);
-        let result = container.send(Case::Plain, 4);
+        let result = container.load(Case::Plain, 4).result();
         assert_eq!((result.requests, result.errors), (4, 0));
         let lines = container.command_lines();
         let spawned = lines.iter().filter(|line| line.contains("--multiprocessing-fork")).count();

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""One process that looks like a worker and burns half a core in `burn_in_container`, for containers that start at once.
+"""One process that burns half a core in `burn_in_container`, for containers that start at once.
 
-It names itself `litellm` by its arguments, so that it is found as a proxy is. `ready` is its only line.
+`ready` is its only line.
 """
 
 import time

@@ -103,13 +103,9 @@ class Question:
     @classmethod
     def of(cls, request: web.Request) -> "Question":
         match = cls.PATH.fullmatch(request.path)
-        found = match and [
-            resource
-            for resource in RESOURCES
-            if (resource.plural, resource.api)
-            == (match["plural"], "/".join(filter(None, (match["group"], match["version"]))))
-        ]
-        if not found:
+        asked = match and (match["group"] or "", match["version"], match["plural"])
+        found = [each for each in RESOURCES if (each.group, each.version, each.plural) == asked]
+        if not match or not found:
             raise Refusal(404, "NotFound", "the server could not find the requested resource")
         watched = request.query.get("watch") in ("1", "true")
         read = "get" if match["name"] else "watch" if watched else "list"
@@ -139,8 +135,9 @@ class Question:
 class Channels:
     """A WebSocket on which a remote process is spoken to: the first byte of a message says which of its streams."""
 
-    def __init__(self, socket: web.WebSocketResponse, cut_after_bytes: int | None = None) -> None:
-        self.socket = socket
+    def __init__(self, request: web.Request, cut_after_bytes: int | None = None) -> None:
+        self.request = request
+        self.socket = web.WebSocketResponse(protocols=PROTOCOLS, max_msg_size=0)
         self.left = cut_after_bytes
 
     async def send(self, channel: int, data: bytes) -> None:
@@ -150,8 +147,8 @@ class Channels:
         with contextlib.suppress(ConnectionError, RuntimeError):
             if not self.socket.closed:
                 await self.socket.send_bytes(bytes([channel]) + data)
-        if self.left is not None and self.left <= 0 and (transport := self.socket._req.transport):  # noqa: SLF001
-            transport.abort()
+        if self.left is not None and self.left <= 0 and self.request.transport:
+            self.request.transport.abort()
 
     async def end(self, code: int, refusal: str = "") -> None:
         if refusal:
@@ -190,15 +187,14 @@ class Channels:
 
         async def into(stdin: asyncio.StreamWriter | None) -> None:
             async for data in self.received():
-                if data is None or stdin is None:
-                    break
-                with contextlib.suppress(ConnectionError):
-                    stdin.write(data)
-                    await stdin.drain()
+                if stdin and data is None:
+                    stdin.close()
+                elif stdin and not stdin.is_closing():
+                    with contextlib.suppress(ConnectionError):
+                        stdin.write(data)
+                        await stdin.drain()
             if stdin:
                 stdin.close()
-            async for _ in self.received():
-                pass
 
         listening = asyncio.create_task(into(process.stdin))
         await asyncio.gather(out(process.stdout, STDOUT), out(process.stderr, STDERR))
@@ -211,6 +207,7 @@ class Front:
     def __init__(self, cluster: Cluster, requests: Path) -> None:
         self.cluster = cluster
         self.requests = requests.open("a")
+        self.bridges: set[asyncio.Task[None]] = set()  # a task that nobody holds can vanish
         self.broken: dict[str, str] = cluster.told.get("broken", {})
         self.absent: list[str] = cluster.told.get("absent", [])
         self.forbidden = {(rule["verb"], rule["resource"]) for rule in cluster.told.get("forbidden", [])}
@@ -410,9 +407,7 @@ class Front:
             stderr=pipe,
             start_new_session=True,
         )
-        # Not a part of the request, which is cancelled when its client goes; the process lives on.
-        await asyncio.shield(asyncio.create_task(channels.bridge(process)))
-        return channels.socket
+        return await self.bridged(channels, process)
 
     @staticmethod
     async def play(channels: Channels, rule: Json, reads: bool) -> None:
@@ -431,18 +426,24 @@ class Front:
         name = request.query.get("container")
         for debugger in self.cluster.debuggers.get(key_of(pod), []):
             if debugger.spec["name"] == name and debugger.process:
-                channels = await self.upgraded(request)
-                await asyncio.shield(asyncio.create_task(channels.bridge(debugger.process)))
-                return channels.socket
+                return await self.bridged(await self.upgraded(request), debugger.process)
         raise Refusal(400, "BadRequest", f"container {name} of pod {pod['name']} has no input to attach to")
+
+    async def bridged(self, channels: Channels, process: asyncio.subprocess.Process) -> web.StreamResponse:
+        """Not as a part of the request, which is cancelled when its client goes: the process lives on."""
+        bridge = asyncio.create_task(channels.bridge(process))
+        self.bridges.add(bridge)
+        bridge.add_done_callback(self.bridges.discard)
+        await asyncio.shield(bridge)
+        return channels.socket
 
     @staticmethod
     async def upgraded(request: web.Request, cut_after_bytes: int | None = None) -> Channels:
         if request.headers.get("Upgrade", "").lower() != "websocket":
             raise Refusal(400, "BadRequest", "unable to upgrade: this server speaks WebSocket alone")
-        socket = web.WebSocketResponse(protocols=PROTOCOLS, max_msg_size=0)
-        await socket.prepare(request)
-        return Channels(socket, cut_after_bytes)
+        channels = Channels(request, cut_after_bytes)
+        await channels.socket.prepare(request)
+        return channels
 
     async def debug(self, request: web.Request, question: Question, pod: Json) -> web.Response:
         patch = json.loads(await request.read())

@@ -13,7 +13,7 @@ use std::{
 use nix::unistd::geteuid;
 
 use super::{
-    lab::{self, Case, Lab, Load, LoadResult},
+    lab::{self, Case, Lab, Load},
     repository,
 };
 
@@ -389,16 +389,10 @@ impl Container {
         succeed(&mut self.in_its_network(["python3", "-c", ASK, &url])).trim().parse().expect("a status")
     }
 
-    /// Sends its LiteLLM so many requests, four at a time, waits for the answers and says what came of them.
+    /// So many requests to its LiteLLM, four at a time, unless the load is dropped before.
     #[track_caller]
-    pub fn send(&self, case: Case, requests: u32) -> LoadResult {
-        self.drive(case, ["--connections", "4", "--requests", &requests.to_string()]).result()
-    }
-
-    /// Requests to its LiteLLM, as fast as they are answered, until the load is dropped.
-    #[track_caller]
-    pub fn load(&self, case: Case, connections: usize) -> Load {
-        self.drive(case, ["--connections", &connections.to_string()])
+    pub fn load(&self, case: Case, requests: u32) -> Load {
+        self.drive(case, ["--connections", "4", "--requests", &requests.to_string()])
     }
 
     /// Requests to its LiteLLM at an even rate, until the load is dropped.
