@@ -7,7 +7,7 @@ use std::path::Path;
 use jiff::{Timestamp, Unit};
 use serde::{Deserialize, Serialize};
 
-use crate::analyse::evidence::{Lifetime, Reporter};
+use crate::analyse::evidence::{Lifetime, Reporter, Stacks};
 use crate::baseline;
 use crate::bundle::manifest::{FORMAT, Manifest, Settings, Status, Tool};
 use crate::bundle::open::Bundle;
@@ -37,6 +37,9 @@ pub struct Begun {
     pub lifetime: Option<Lifetime>,
     /// What the reporter knows.
     pub reporter: Reporter,
+    /// Whether stacks are taken at all.
+    #[serde(default)]
+    pub stacks: Stacks,
 }
 
 /// What is known before the first sample.
@@ -107,7 +110,7 @@ impl Beginning<'_> {
             interrupted_by: None,
             quality: None,
             overhead: None,
-            gaps: self.collected.gaps.clone(),
+            gaps: self.engine.gap().into_iter().chain(self.collected.gaps.iter().cloned()).collect(),
             redactions: 0,
             files: Vec::new(),
         }
@@ -187,6 +190,7 @@ fn begun(beginning: &Beginning<'_>, redactor: &mut Redactor) -> Begun {
             repro_steps: beginning.given.repro_steps.as_ref().map(|steps| redactor.text(TICKET, steps)),
             prompts_included: plan.requests.is_some() && plan.content == RequestContent::Kept,
         },
+        stacks: beginning.engine.stacks(),
     }
 }
 

@@ -72,6 +72,10 @@ pub struct CaptureArgs {
     /// Stop a worker for each sample: exact stacks, but every request waits.
     #[arg(long, env = "CAPTURE_BLOCKING", value_parser = BoolishValueParser::new())]
     pub blocking: bool,
+    /// Take no stacks, and all the rest: counters, latencies, logs, CPU of each worker and thread. It needs no right to
+    /// attach; the bundle is partial.
+    #[arg(long, env = "CAPTURE_WITHOUT_STACKS", value_parser = BoolishValueParser::new())]
+    pub without_stacks: bool,
     /// The py-spy to use. Default: beside this program, on PATH, in the target's environment.
     #[arg(long, value_name = "PATH", env = "CAPTURE_PY_SPY")]
     pub py_spy: Option<PathBuf>,

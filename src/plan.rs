@@ -16,7 +16,7 @@ use crate::notice::Loudness;
 use crate::sample::engine::Asked;
 use crate::sample::governor::Budget;
 use crate::sample::pyspy::Sampling;
-use crate::sample::session::Orders;
+use crate::sample::session::{Orders, StacksWanted};
 
 /// A slice shorter than this spends more on attaching than on sampling.
 const SHORTEST_SLICE: Duration = Duration::from_secs(1);
@@ -200,6 +200,7 @@ impl TryFrom<CaptureArgs> for CapturePlan {
             rate_hz: args.rate,
             sampling: if args.blocking { Sampling::Blocking } else { Sampling::Nonblocking },
             budget: Budget::of_one_core(percent("--max-overhead", &args.max_overhead)? / 100.0),
+            stacks: if args.without_stacks { StacksWanted::No } else { StacksWanted::Yes },
         };
         if args.blocking && matches!(args.engine, Some(EngineArg::Native)) {
             return Err(usage(

@@ -36,7 +36,7 @@ use crate::redact::{Gate, Raw, Redactions, Redactor};
 use crate::render::summary;
 use crate::review;
 use crate::sample::record::Recorder;
-use crate::sample::session::{End, Ended, Session, Subject};
+use crate::sample::session::{End, Ended, Session, StacksWanted, Subject};
 use crate::target::{choose_proxy, named_workers, refused_failure, require_permission};
 
 /// Collecting reads a few hundred small files; a network file system that hangs must not hold up the stacks.
@@ -63,7 +63,9 @@ fn capture(plan: &CapturePlan, own: &Own) -> Result<u8, Failure> {
     let procfs = Procfs::default();
     let given = Given::read(plan)?;
     let proxy = choose_proxy(&procfs, plan, &notices)?;
-    require_permission(&procfs, &proxy)?;
+    if plan.orders.stacks == StacksWanted::Yes {
+        require_permission(&procfs, &proxy)?;
+    }
     let chosen = Chosen::choose(&procfs, plan, &proxy, &notices)?;
     let epoch = Epoch::now();
 
@@ -83,7 +85,11 @@ fn capture(plan: &CapturePlan, own: &Own) -> Result<u8, Failure> {
     let work = open_work_folder(&beginning, &mut redactor)?;
     notices.detail(format!("work folder: {}", work.dir().display()));
 
-    notices.say(format!("sampling {} for {} s", named_workers(&proxy), plan.orders.duration.as_secs_f64()));
+    let how = match plan.orders.stacks {
+        StacksWanted::Yes => "sampling",
+        StacksWanted::No => "without stacks: watching",
+    };
+    notices.say(format!("{how} {} for {} s", named_workers(&proxy), plan.orders.duration.as_secs_f64()));
     let recorder = Recorder::new(&work, redactor.gate(), &notices);
     let roster = Roster::default();
     let scene = Scene {

@@ -5,8 +5,8 @@ use std::path::Path;
 use crate::discover::{self, DiscoverError, Proxy, Target};
 use crate::error::Failure;
 use crate::notice::Notices;
-use crate::os::attach;
 use crate::os::proc::Procfs;
+use crate::permission::{Access, Denied, diagnose, try_read};
 use crate::plan::CapturePlan;
 use crate::sample::engine::Refused;
 use crate::sample::pyspy::PySpy;
@@ -23,11 +23,10 @@ pub fn choose_proxy(procfs: &Procfs, plan: &CapturePlan, notices: &Notices) -> R
         cure: "name a process: capture --pid PID (the supervisor or any worker)".to_owned(),
     };
     let mut proxies = discover::find(procfs, target).map_err(|error| match error {
-        DiscoverError::NotOurs { pid, .. } => Failure::NotPermitted {
-            pid,
-            rule: error.to_string(),
-            cure: format!("run as root: sudo capture --pid {pid}"),
-        },
+        DiscoverError::NotOurs { pid, .. } => {
+            let Denied { rule, cure } = diagnose(procfs, pid);
+            Failure::Hidden { pid, rule, cure }
+        }
         error => no_worker(error.to_string()),
     })?;
     if proxies.len() > 1 {
@@ -70,7 +69,7 @@ pub fn named_workers(proxy: &Proxy) -> String {
 pub fn require_permission(procfs: &Procfs, proxy: &Proxy) -> Result<(), Failure> {
     for worker in proxy.workers() {
         // A worker that has gone meanwhile is no matter of permission.
-        if let Ok(Err(denied)) = attach::try_read(&procfs.process(worker.id.pid)) {
+        if let Ok(Access::Denied(denied)) = try_read(procfs, &procfs.process(worker.id.pid)) {
             return Err(Failure::NotPermitted { pid: worker.id.pid, rule: denied.rule, cure: denied.cure });
         }
     }
@@ -80,7 +79,7 @@ pub fn require_permission(procfs: &Procfs, proxy: &Proxy) -> Result<(), Failure>
 /// The memory could be read before the sampler came, so that what stops it is a rule for system calls or programs.
 pub fn refused_failure(procfs: &Procfs, refused: &Refused) -> Failure {
     let pid = refused.pid;
-    let cure = attach::diagnose(&procfs.process(pid)).cure;
+    let cure = diagnose(procfs, pid).cure;
     Failure::NotPermitted { pid, rule: refused.complaint.clone(), cure }
 }
 

@@ -135,6 +135,7 @@ fn fill(verdict: &mut Verdict, name: &str, sentence: &str) {
         total_after: 0.03,
     };
     verdict.comparison = Some(Comparison {
+        stacks: Stacks::Taken,
         per: Per::Request,
         before: Load::default(),
         after: Load::default(),

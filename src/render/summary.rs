@@ -5,7 +5,7 @@ use crate::analyse::functions::Function;
 use crate::analyse::heat::{IDLE_CORE_PERCENT, Spread};
 use crate::analyse::sizing::Size;
 use crate::analyse::stall::Stall;
-use crate::analyse::verdict::{Cpu, Verdict};
+use crate::analyse::verdict::Verdict;
 use crate::bundle::manifest::{Manifest, Status};
 use crate::collect::Weight;
 use crate::collect::fingerprint::Fingerprint;
@@ -39,7 +39,7 @@ pub fn lines(manifest: &Manifest, verdict: &Verdict, versions: &str) -> Vec<Stri
         summary.line("class", &class(classification));
         summary.line("", &classification.sentence);
     }
-    summary.line("cpu", &cpu(&verdict.cpu));
+    summary.line("cpu", &cpu(verdict));
     summary.line("workers", &workers(verdict));
     if let Some(sizing) = verdict.sizing.as_ref().filter(|sizing| is_telling(sizing.size)) {
         summary.line("sizing", &sizing.sentence);
@@ -58,18 +58,20 @@ pub fn lines(manifest: &Manifest, verdict: &Verdict, versions: &str) -> Vec<Stri
     for (rank, function) in hot.enumerate() {
         summary.line(if rank == 0 { "hot" } else { "" }, &function_words(function));
     }
-    summary.line("quality", &quality(verdict));
+    match verdict.stacks.missing() {
+        Some(because) => summary.line("stacks", &format!("none, because {because}")),
+        None => summary.line("quality", &quality(verdict)),
+    }
     if let Some(cost) = &manifest.overhead {
         let memory = cost.own_peak_rss_bytes.map_or_else(String::new, |bytes| format!(", {} MB", bytes / 1_000_000));
-        summary.line(
-            "cost",
-            &format!(
-                "{} of a core for each worker ({}); {:.2} % of a core{memory} for this program",
-                percent(cost.samplers_core_percent_per_worker),
-                manifest.engine.name,
-                cost.own_core_percent,
-            ),
-        );
+        let samplers = match verdict.stacks.missing() {
+            Some(_) => String::new(),
+            None => {
+                let percent = percent(cost.samplers_core_percent_per_worker);
+                format!("{percent} of a core for each worker ({}); ", manifest.engine.name)
+            }
+        };
+        summary.line("cost", &format!("{samplers}{:.2} % of a core{memory} for this program", cost.own_core_percent));
     }
     for gap in manifest.gaps.iter().filter(|gap| gap.weight == Weight::Partial) {
         summary.line("missing", &format!("{}: {}", gap.what, gap.why));
@@ -142,10 +144,12 @@ fn class(classification: &Classification) -> String {
     }
 }
 
-fn cpu(cpu: &Cpu) -> String {
+fn cpu(verdict: &Verdict) -> String {
+    let cpu = &verdict.cpu;
     let kernel = cpu.kernel_seconds.map_or_else(String::new, |kernel| format!("; the kernel counted {kernel:.2}"));
     let differ = cpu.difference_percent.map_or_else(String::new, |by| format!(" (difference {})", difference(by)));
-    format!("{:.2} CPU-seconds in the stacks, {:.2} cores on average{kernel}{differ}", cpu.sampled_seconds, cpu.cores)
+    let place = if verdict.stacks.are_taken() { "in the stacks" } else { "by the clocks of all threads" };
+    format!("{:.2} CPU-seconds {place}, {:.2} cores on average{kernel}{differ}", cpu.sampled_seconds, cpu.cores)
 }
 
 fn workers(verdict: &Verdict) -> String {
