@@ -129,12 +129,6 @@ fn host_name(collected: &Collected, redactor: &mut Redactor) -> String {
 pub fn open_work_folder(beginning: &Beginning<'_>, redactor: &mut Redactor) -> Result<Work, Failure> {
     let plan = beginning.plan;
     let mut manifest = beginning.manifest(redactor);
-    let parent = plan.output.destination.work_parent();
-    let cannot_write = |error: &io::Error| Failure::Output {
-        target: parent.display().to_string(),
-        why: if parent.exists() && !parent.is_dir() { "it is no folder".to_owned() } else { error.to_string() },
-        kept: Kept::Nothing,
-    };
     if let Destination::File(file) = &plan.output.destination
         && file.exists()
     {
@@ -144,8 +138,7 @@ pub fn open_work_folder(beginning: &Beginning<'_>, redactor: &mut Redactor) -> R
             kept: Kept::Nothing,
         });
     }
-    std::fs::create_dir_all(&parent).map_err(|error| cannot_write(&error))?;
-    let (work, name) = Work::create(&parent, &manifest.name).map_err(|error| cannot_write(&error))?;
+    let (work, name) = make_work_folder(&plan.output.destination, &manifest.name)?;
     manifest.name = name;
     let begun = begun(beginning, redactor);
     let mut fill = || -> io::Result<()> {
@@ -161,10 +154,32 @@ pub fn open_work_folder(beginning: &Beginning<'_>, redactor: &mut Redactor) -> R
         work.write(work::MANIFEST, &serde_json::to_vec_pretty(&manifest)?)
     };
     if let Err(error) = fill() {
+        let parent = work.dir().parent().unwrap_or(work.dir()).to_owned();
         let _ = work.remove();
-        return Err(cannot_write(&error));
+        return Err(cannot_write(&parent, &error));
     }
     Ok(work)
+}
+
+/// In the first of the possible places that takes it, with the name that it came to.
+fn make_work_folder(destination: &Destination, name: &str) -> Result<(Work, String), Failure> {
+    let make = |parent: &Path| std::fs::create_dir_all(parent).and_then(|()| Work::create(parent, name));
+    let mut first = None;
+    for parent in destination.work_parents() {
+        match make(&parent) {
+            Ok(made) => return Ok(made),
+            Err(error) => first = first.or(Some(cannot_write(&parent, &error))),
+        }
+    }
+    Err(first.unwrap_or_else(|| anyhow::anyhow!("no place for the work folder is known").into()))
+}
+
+fn cannot_write(parent: &Path, error: &io::Error) -> Failure {
+    Failure::Output {
+        target: parent.display().to_string(),
+        why: if parent.exists() && !parent.is_dir() { "it is no folder".to_owned() } else { error.to_string() },
+        kept: Kept::Nothing,
+    }
 }
 
 /// The shapes of the reporter's requests, and their content where that was asked for by name.

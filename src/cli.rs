@@ -34,6 +34,8 @@ pub struct Cli {
 pub enum Command {
     /// Make a (partial) bundle of the work folder that a killed capture left behind.
     Pack(PackArgs),
+    /// Can it attach, read and write here? Tried, each with its proof and what to do; nothing is captured.
+    Doctor(DoctorArgs),
     /// Show what a bundle says.
     Inspect(InspectArgs),
     /// Judge and draw a bundle's facts again, perhaps with a newer capture.
@@ -47,12 +49,9 @@ pub enum Command {
 /// How to capture.
 #[derive(Debug, Args)]
 pub struct CaptureArgs {
-    /// The supervisor or any worker; its whole proxy is meant. Without it LiteLLM is found by itself.
-    #[arg(long, value_name = "PID", env = "CAPTURE_PID", value_delimiter = ',')]
-    pub pid: Vec<i32>,
-    /// Capture just the processes named by --pid, not their proxy.
-    #[arg(long, requires = "pid", env = "CAPTURE_ONLY", value_parser = BoolishValueParser::new())]
-    pub only: bool,
+    /// What to capture.
+    #[command(flatten)]
+    pub target: TargetArgs,
     /// How long to sample.
     #[arg(long, value_name = "TIME", default_value = "30s", env = "CAPTURE_DURATION")]
     pub duration: String,
@@ -65,10 +64,6 @@ pub struct CaptureArgs {
     /// What sampling may cost, as a share of one core for each worker.
     #[arg(long, value_name = "PERCENT", default_value = "5%", env = "CAPTURE_MAX_OVERHEAD")]
     pub max_overhead: String,
-    /// What takes the samples: native reads the workers' memory by itself at a fraction of the cost, py-spy needs that
-    /// program, auto is native where it can read every worker. Default: py-spy.
-    #[arg(long, value_name = "ENGINE", env = "CAPTURE_ENGINE")]
-    pub engine: Option<EngineArg>,
     /// Stop a worker for each sample: exact stacks, but every request waits.
     #[arg(long, env = "CAPTURE_BLOCKING", value_parser = BoolishValueParser::new())]
     pub blocking: bool,
@@ -76,15 +71,44 @@ pub struct CaptureArgs {
     /// attach; the bundle is partial.
     #[arg(long, env = "CAPTURE_WITHOUT_STACKS", value_parser = BoolishValueParser::new())]
     pub without_stacks: bool,
+    /// A bundle of calmer times, or of the version before an upgrade, to hold this capture against.
+    #[arg(long, value_name = "BUNDLE", env = "CAPTURE_BASELINE")]
+    pub baseline: Option<PathBuf>,
+    /// With what, and from where.
+    #[command(flatten)]
+    pub sources: SourceArgs,
+    /// What the reporter knows.
+    #[command(flatten)]
+    pub reporter: ReporterArgs,
+    /// Where the result goes.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// What to capture.
+#[derive(Debug, Args)]
+pub struct TargetArgs {
+    /// The supervisor or any worker; its whole proxy is meant. Without it LiteLLM is found by itself.
+    #[arg(long, value_name = "PID", env = "CAPTURE_PID", value_delimiter = ',')]
+    pub pid: Vec<i32>,
+    /// Capture just the processes named by --pid, not their proxy.
+    #[arg(long, requires = "pid", env = "CAPTURE_ONLY", value_parser = BoolishValueParser::new())]
+    pub only: bool,
+}
+
+/// With what it is captured, and from where what is read beside the stacks comes.
+#[derive(Debug, Args)]
+pub struct SourceArgs {
+    /// What takes the samples: native reads the workers' memory by itself at a fraction of the cost, py-spy needs that
+    /// program, auto is native where it can read every worker. Default: py-spy.
+    #[arg(long, value_name = "ENGINE", env = "CAPTURE_ENGINE")]
+    pub engine: Option<EngineArg>,
     /// The py-spy to use. Default: beside this program, on PATH, in the target's environment.
     #[arg(long, value_name = "PATH", env = "CAPTURE_PY_SPY")]
     pub py_spy: Option<PathBuf>,
     /// LiteLLM's config file, where the process does not tell.
     #[arg(long, value_name = "FILE", env = "CAPTURE_CONFIG")]
     pub config: Option<PathBuf>,
-    /// A bundle of calmer times, or of the version before an upgrade, to hold this capture against.
-    #[arg(long, value_name = "BUNDLE", env = "CAPTURE_BASELINE")]
-    pub baseline: Option<PathBuf>,
     /// LiteLLM's log, where its output is no file; - reads standard input: kubectl logs POD | capture --log -
     #[arg(long, value_name = "FILE", env = "CAPTURE_LOG")]
     pub log: Option<PathBuf>,
@@ -94,12 +118,6 @@ pub struct CaptureArgs {
     /// The variable that holds a key for /metrics/ and /spend/logs; sent to no other address than the captured process's.
     #[arg(long, value_name = "NAME", default_value = "LITELLM_MASTER_KEY", env = "CAPTURE_LITELLM_KEY_ENV")]
     pub litellm_key_env: String,
-    /// What the reporter knows.
-    #[command(flatten)]
-    pub reporter: ReporterArgs,
-    /// Where the result goes.
-    #[command(flatten)]
-    pub output: OutputArgs,
 }
 
 /// What the reporter knows.
@@ -156,6 +174,23 @@ pub struct OutputArgs {
     /// Tell every step.
     #[arg(short, long, env = "CAPTURE_VERBOSE", value_parser = BoolishValueParser::new())]
     pub verbose: bool,
+}
+
+/// What to try.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// What a capture would be of.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// With what, and from where.
+    #[command(flatten)]
+    pub sources: SourceArgs,
+    /// Where a bundle would go.
+    #[arg(short, long, value_name = "PATH", default_value = "./", env = "CAPTURE_OUTPUT")]
+    pub output: PathBuf,
+    /// Print the probes as JSON on standard output.
+    #[arg(long, env = "CAPTURE_JSON", value_parser = BoolishValueParser::new())]
+    pub json: bool,
 }
 
 /// What to pack.

@@ -49,9 +49,12 @@ pub struct Chosen {
 }
 
 /// A worker that the native engine cannot read.
-struct Refusal {
-    pid: i32,
-    why: String,
+#[derive(Debug)]
+pub struct Refusal {
+    /// The worker.
+    pub pid: i32,
+    /// Why not.
+    pub why: String,
 }
 
 impl Chosen {
@@ -163,7 +166,7 @@ impl Chosen {
 }
 
 /// How many workers the native engine can read, or why it cannot read one of them.
-fn natively(procfs: &Procfs, sampling: Sampling, proxy: &Proxy) -> Result<usize, Refusal> {
+pub fn natively(procfs: &Procfs, sampling: Sampling, proxy: &Proxy) -> Result<usize, Refusal> {
     let mut passed = 0;
     for worker in proxy.workers() {
         let refusal = |why: String| Refusal { pid: worker.id.pid, why };

@@ -13,6 +13,7 @@
 //! | [`os`] | the edge to Linux: `/proc` under a root path, children, signals, clocks |
 //! | [`permission`] | may a process be read: tried, else the rule that forbids it and the next command |
 //! | [`target`] | the one proxy that is meant, the right to read it, the py-spy to do it with |
+//! | [`doctor`] | can it attach, read and write here: everything tried beforehand |
 //! | [`engines`] | which engine samples it, and why that one |
 //! | [`discover`] | which processes are LiteLLM, their role, and why we think so |
 //! | [`sample`] | stacks through py-spy or read by ourselves, CPU clocks from the kernel, both joined into a profile |
@@ -40,6 +41,7 @@ pub mod bundle;
 pub mod cli;
 pub mod collect;
 pub mod discover;
+pub mod doctor;
 pub mod engines;
 pub mod environment;
 pub mod error;

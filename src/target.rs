@@ -6,13 +6,14 @@ use crate::discover::{self, DiscoverError, Proxy, Target};
 use crate::error::Failure;
 use crate::notice::Notices;
 use crate::os::proc::Procfs;
+use crate::permission::facts::hidepid;
 use crate::permission::{Access, Denied, diagnose, try_read};
-use crate::plan::CapturePlan;
+use crate::plan::TargetPlan;
 use crate::sample::engine::Refused;
 use crate::sample::pyspy::PySpy;
 
 /// The one proxy that is meant.
-pub fn choose_proxy(procfs: &Procfs, plan: &CapturePlan, notices: &Notices) -> Result<Proxy, Failure> {
+pub fn choose_proxy(procfs: &Procfs, plan: &TargetPlan, notices: &Notices) -> Result<Proxy, Failure> {
     let target = match (plan.pids.as_slice(), plan.only) {
         ([], _) => Target::Any,
         (pids, true) => Target::Only(pids),
@@ -20,7 +21,12 @@ pub fn choose_proxy(procfs: &Procfs, plan: &CapturePlan, notices: &Notices) -> R
     };
     let no_worker = |what: String| Failure::NoWorker {
         what,
-        cure: "name a process: capture --pid PID (the supervisor or any worker)".to_owned(),
+        cure: match hidepid(procfs) {
+            Some(value) => format!(
+                "/proc is mounted with hidepid={value} and may hide it: run as the user that LiteLLM runs as, or as root"
+            ),
+            None => "name a process: capture --pid PID (the supervisor or any worker)".to_owned(),
+        },
     };
     let mut proxies = discover::find(procfs, target).map_err(|error| match error {
         DiscoverError::NotOurs { pid, .. } => {

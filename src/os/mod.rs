@@ -9,5 +9,6 @@ pub mod memory;
 pub mod proc;
 pub mod root;
 pub mod signals;
+pub mod space;
 pub mod threads;
 pub mod usage;

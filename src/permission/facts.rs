@@ -112,6 +112,8 @@ pub struct Facts {
     pub user_namespace: Shared,
     /// The labels of AppArmor or SELinux, where one is at work.
     pub labels: Option<Labels>,
+    /// The number of the kernel's last capability.
+    pub last_capability: Option<u32>,
 }
 
 impl Facts {
@@ -128,6 +130,7 @@ impl Facts {
             hidepid: hidepid(procfs),
             user_namespace: user_namespace(&us, &process),
             labels: labels(&us, &process),
+            last_capability: procfs.read("sys/kernel/cap_last_cap").ok().and_then(|text| text.trim().parse().ok()),
         }
     }
 
@@ -136,10 +139,12 @@ impl Facts {
         self.ours.effective.ptrace()
     }
 
-    /// Whether `CAP_SYS_PTRACE` is in the bounding set alone, as Kubernetes leaves it for a user other than root, since it
-    /// knows no ambient capabilities. It is then of no use.
+    /// Whether `CAP_SYS_PTRACE` was given in vain: Kubernetes, which knows no ambient capabilities, puts it for a user other
+    /// than root into the bounding set alone. Where that set is full, as it is outside of containers, nobody gave it.
     pub fn inert(&self) -> bool {
-        self.ours.uids[0] != 0 && self.ours.bounding.ptrace() && !self.privileged()
+        let all = self.last_capability.map(|last| u64::MAX >> (63 - last.min(63)));
+        let bounding = self.ours.bounding;
+        self.ours.uids[0] != 0 && bounding.ptrace() && !self.privileged() && all.is_some_and(|all| bounding.0 != all)
     }
 }
 

@@ -11,21 +11,16 @@ use crate::collect::Weight;
 use crate::collect::fingerprint::Fingerprint;
 use crate::redact::Clean;
 use crate::render::figures::{counted, difference, percent, span, utc};
+use crate::render::lines::Lines;
 
 /// Functions named in the summary.
 const FUNCTIONS_SHOWN: usize = 3;
 /// Owners named in the summary.
 const OWNERS_SHOWN: usize = 4;
-/// What is longer goes on in the next line, below its beginning.
-const LONGEST_LINE: usize = 120;
-/// A percent sign while lines are broken: no white space, and in no text.
-const GLUED_PERCENT: &str = "\u{e000}%";
-/// The word in front, with the space behind it.
-const WORD: usize = 10;
 
 /// Where the CPU went, by how much, and how good the profile is.
 pub fn lines(manifest: &Manifest, verdict: &Verdict, versions: &str) -> Vec<String> {
-    let mut summary = Summary::default();
+    let mut summary = Lines::default();
     summary.line(
         "captured",
         &format!(
@@ -76,7 +71,7 @@ pub fn lines(manifest: &Manifest, verdict: &Verdict, versions: &str) -> Vec<Stri
     for gap in manifest.gaps.iter().filter(|gap| gap.weight == Weight::Partial) {
         summary.line("missing", &format!("{}: {}", gap.what, gap.why));
     }
-    summary.0
+    summary.into_lines()
 }
 
 /// Whether the workers did next to nothing.
@@ -93,39 +88,6 @@ pub fn versions(fingerprint: Option<&Fingerprint<Clean>>) -> String {
     let litellm = fingerprint.and_then(|print| print.litellm.version.as_ref());
     let python = fingerprint.and_then(|print| print.python.version.as_ref());
     format!("{}, {}", name("LiteLLM", litellm), name("Python", python))
-}
-
-/// The lines so far.
-#[derive(Default)]
-struct Summary(Vec<String>);
-
-impl Summary {
-    /// Broken between words, but never between a figure and its percent sign; a word that is longer than a line is left
-    /// whole.
-    fn line(&mut self, word: &str, text: &str) {
-        let text = text.replace(" %", GLUED_PERCENT);
-        let mut line = format!("{word:WORD$}");
-        let mut length = WORD;
-        for (index, next) in text.split_whitespace().enumerate() {
-            let more = next.chars().count() + 1;
-            if index > 0 && length + more > LONGEST_LINE {
-                self.0.push(std::mem::replace(&mut line, " ".repeat(WORD)));
-                length = WORD;
-            } else if index > 0 {
-                line.push(' ');
-            }
-            line.push_str(&next.replace(GLUED_PERCENT, " %"));
-            length += more;
-        }
-        self.0.push(line);
-    }
-
-    fn list(&mut self, word: &str, items: impl Iterator<Item = String>) {
-        let items: Vec<String> = items.collect();
-        if !items.is_empty() {
-            self.line(word, &items.join(", "));
-        }
-    }
 }
 
 fn status(manifest: &Manifest) -> String {
@@ -196,26 +158,4 @@ fn quality(verdict: &Verdict) -> String {
         quality.errors,
         quality.achieved_hz,
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_line_goes_on_below_its_beginning() {
-        let mut summary = Summary::default();
-        summary.line("short", "two  words");
-        summary.line("long", &"word ".repeat(40));
-        summary.line("", &"x".repeat(200));
-        let lines = summary.0;
-        assert_eq!(lines[0], "short     two words");
-        assert_eq!(lines[1], format!("long      {}word", "word ".repeat(21)));
-        assert_eq!(lines[2], format!("          {}word", "word ".repeat(17)));
-        assert!(lines[1].len() <= LONGEST_LINE && lines[1].len() + " word".len() > LONGEST_LINE);
-        assert_eq!(lines[3], format!("          {}", "x".repeat(200)), "a word is never broken");
-        let mut summary = Summary::default();
-        summary.line("", &"94.4 % ".repeat(20));
-        assert!(summary.0.iter().all(|line| line.ends_with("94.4 %")), "{:?}", summary.0);
-    }
 }
