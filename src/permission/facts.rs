@@ -2,6 +2,7 @@
 //! `cap_ptrace_access_check` in `security/commoncap.c`, `yama_ptrace_access_check` in `security/yama/yama_lsm.c`.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 use crate::os::proc::{Process, Procfs};
 
@@ -102,8 +103,9 @@ pub struct Facts {
     pub ours: Credentials,
     /// Who the target is; none where `/proc` hides it.
     pub theirs: Option<Credentials>,
-    /// Owner of the target's folder in `/proc`: root for a process that is not dumpable.
-    pub folder_owner: Option<u32>,
+    /// Owner of the target's files in `/proc`: root for a process that is not dumpable (`task_dump_owner` in
+    /// `fs/proc/base.c`). The folder itself belongs to its user even then.
+    pub files_owner: Option<u32>,
     /// Yama's `ptrace_scope`.
     pub yama: Option<u32>,
     /// `hidepid` of the mount at `/proc`, where it hides anything.
@@ -125,7 +127,7 @@ impl Facts {
             pid,
             ours: Credentials::of(|name| us.status_field(name).ok()?).unwrap_or_default(),
             theirs: Credentials::of(|name| process.status_field(name).ok()?),
-            folder_owner: process.uid().ok(),
+            files_owner: fs::metadata(process.dir().join("status")).ok().map(|about| about.uid()),
             yama: procfs.read(PTRACE_SCOPE).ok().and_then(|text| text.trim().parse().ok()),
             hidepid: hidepid(procfs),
             user_namespace: user_namespace(&us, &process),

@@ -79,7 +79,7 @@ impl Rule {
             let more = theirs.permitted.beyond(ours.permitted);
             if theirs.uids != [ours.uids[0]; 3] || theirs.gids != [ours.gids[0]; 3] {
                 Some(Self::OtherUser { theirs: who(&theirs), ours: who(&ours), capability })
-            } else if facts.folder_owner.is_some_and(|owner| owner != theirs.uids[0]) {
+            } else if facts.files_owner.is_some_and(|owner| owner != theirs.uids[0]) {
                 Some(Self::NotDumpable(capability))
             } else if more > 0 {
                 Some(Self::MoreCapable { count: more, capability })
