@@ -163,11 +163,11 @@ pub fn open_work_folder(beginning: &Beginning<'_>, redactor: &mut Redactor) -> R
 
 /// In the first of the possible places that takes it, with the name that it came to.
 fn make_work_folder(destination: &Destination, name: &str) -> Result<(Work, String), Failure> {
-    let make = |parent: &Path| std::fs::create_dir_all(parent).and_then(|()| Work::create(parent, name));
+    let make_in = |parent: &Path| std::fs::create_dir_all(parent).and_then(|()| Work::create(parent, name));
     let mut first = None;
     for parent in destination.work_parents() {
-        match make(&parent) {
-            Ok(made) => return Ok(made),
+        match make_in(&parent) {
+            Ok(work) => return Ok(work),
             Err(error) => first = first.or(Some(cannot_write(&parent, &error))),
         }
     }

@@ -21,6 +21,7 @@ use litellm_capture::{
         changes::{Area, Change},
         classify::{Class, Classification, Confidence},
         compare::{Comparison, Growth, OwnerGrowth, Per},
+        evidence::Stacks,
         facts::Facts,
         heat::{Heat, Spread},
         load::Load,

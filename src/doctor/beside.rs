@@ -15,6 +15,10 @@ use crate::plan::DoctorPlan;
 /// An event loop that answers later than this is busy.
 const PROMPT: Duration = Duration::from_millis(500);
 
+/// The same advice as where a capture finds it out by asking.
+const SHARED_CURE: &str = "start LiteLLM with --num_workers and the prometheus callback in its config, which makes the \
+                           workers share them; or set PROMETHEUS_MULTIPROC_DIR";
+
 /// What was found out before.
 pub struct Known<'a> {
     /// Facts of the proxy.
@@ -85,13 +89,11 @@ fn metrics(procfs: &Procfs, proxy: &Proxy, collected: &Collected) -> Probe {
             .cured(Some("run capture as the user that owns the process, or as root".to_owned()));
     }
     let configured = collected.config.as_ref().map(|config| names_prometheus(config.text.expose()));
-    let shared = "start LiteLLM with --num_workers and the prometheus callback in its config, which makes the workers share \
-                  them; or set PROMETHEUS_MULTIPROC_DIR";
     let callback = "set callbacks: [\"prometheus\"] under litellm_settings in LiteLLM's config";
     match configured {
         Some(true) if workers.len() > 1 => {
             let proof = format!("{} workers share no metrics: each would answer for itself alone", workers.len());
-            Probe::new(WHAT, Outcome::Gap, proof).cured(Some(shared.to_owned()))
+            Probe::new(WHAT, Outcome::Gap, proof).cured(Some(SHARED_CURE.to_owned()))
         }
         Some(true) => Probe::new(WHAT, Outcome::Ok, format!("the config names the prometheus callback; {NOT_ASKED}")),
         Some(false) => Probe::new(WHAT, Outcome::Warning, "the config names no prometheus callback")
@@ -114,7 +116,7 @@ fn key(door: &Door) -> Probe {
         }
         KeyState::Missing(name) => {
             let proof = format!(
-                "{name} is set neither here nor for the workers; spend logs, and metrics behind a key, are not asked for"
+                "{name} is set neither here nor for the workers; spend logs, and metrics behind a key, cannot be had"
             );
             let cure = format!("set {name}, or name the variable that has a key with --litellm-key-env NAME");
             Probe::new(WHAT, Outcome::Warning, proof).cured(Some(cure))

@@ -17,16 +17,15 @@ pub fn probes(procfs: &Procfs, plan: &DoctorPlan, proxy: &Proxy, readable: bool)
     let py_spy = PySpy::locate(plan.py_spy.as_deref(), target.as_ref());
     let only_py_spy = asked == Asked::PySpy || (asked == Asked::Auto && native.is_err());
     let native = match native {
-        Ok(probe) => probe,
         Err(probe) if asked == Asked::Native && probe.result == Outcome::Warning => {
             Probe { result: Outcome::Refused, ..probe }.cured(Some("use --engine py-spy".to_owned()))
         }
-        Err(probe) => probe,
+        Ok(probe) | Err(probe) => probe,
     };
-    vec![self::py_spy(&py_spy, only_py_spy), native]
+    vec![self::py_spy(&py_spy, only_py_spy, &native), native]
 }
 
-fn py_spy(found: &Result<PySpy, Failure>, needed: bool) -> Probe {
+fn py_spy(found: &Result<PySpy, Failure>, needed: bool, native: &Probe) -> Probe {
     const WHAT: &str = "py-spy";
     match found {
         Ok(py_spy) => {
@@ -39,13 +38,12 @@ fn py_spy(found: &Result<PySpy, Failure>, needed: bool) -> Probe {
             Probe::new(WHAT, Outcome::Ok, format!("version {}, {place}: {}", py_spy.version, py_spy.path.display()))
         }
         Err(failure) => {
-            let result = if needed { Outcome::Refused } else { Outcome::Warning };
-            let without = if needed { "" } else { "; the native engine goes without its word" };
-            let cure = if needed {
-                failure.cure().map(|cure| format!("{cure}, or use --engine native"))
-            } else {
-                failure.cure()
+            let (result, without) = match needed {
+                true => (Outcome::Refused, ""),
+                false => (Outcome::Warning, "; the native engine goes without its word"),
             };
+            let native = if needed && native.result == Outcome::Ok { ", or use --engine native" } else { "" };
+            let cure = failure.cure().map(|cure| cure + native);
             Probe::new(WHAT, result, format!("{failure}{without}")).cured(cure)
         }
     }

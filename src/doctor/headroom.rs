@@ -21,6 +21,10 @@ const OWN_CORES: f64 = 0.008;
 /// What this program has resident, with room for the making of the bundle.
 const OWN_BYTES: u64 = 64_000_000;
 
+/// Where nothing is left.
+const TAKEN_CURE: &str =
+    "what a capture takes is taken from the workers: use --engine native and --rate 25, or raise the limit first";
+
 /// CPU, then memory.
 pub fn probes(machine: &Machine, proxy: &Proxy) -> Vec<Probe> {
     let workers = proxy.workers().count();
@@ -121,12 +125,7 @@ fn judged(reading: Reading, workers: usize) -> Probe {
     } else if left >= native && held.is_empty() {
         probe(Outcome::Warning, Some("use --engine native, or fewer samples: --rate 25"))
     } else {
-        probe(
-            Outcome::Warning,
-            Some(
-                "what a capture takes is taken from the workers: use --engine native and --rate 25, or raise the limit first",
-            ),
-        )
+        probe(Outcome::Warning, Some(TAKEN_CURE))
     }
 }
 

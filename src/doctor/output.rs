@@ -10,8 +10,8 @@ use crate::os::space::free_bytes;
 use crate::plan::Destination;
 
 const WHAT: &str = "output";
-/// The work folder holds what the bundle is made of, uncompressed, beside it.
-const ROOM_BYTES: u64 = 4 * LARGEST_BYTES as u64;
+/// The largest bundle, and as much again for the work folder beside it.
+const ROOM_BYTES: u64 = 2 * LARGEST_BYTES as u64;
 const ELSEWHERE: &str = "name another place with -o PATH, or have it through a pipe: capture -o - > bundle.tar.gz";
 
 /// The place of the bundle and of its work folder, and the room there.

@@ -53,6 +53,7 @@ impl Probe {
     }
 
     /// The same with what to do, if anything.
+    #[must_use]
     pub fn cured(self, cure: Option<String>) -> Self {
         Self { cure, ..self }
     }

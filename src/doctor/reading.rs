@@ -8,8 +8,12 @@ use crate::os::attach::{Door, readv_is_allowed, try_door};
 use crate::os::proc::{Process, Procfs};
 use crate::permission::{Access, Denied, try_read};
 
-/// `Seccomp:` in `/proc/PID/status` of a process under a filter (`SECCOMP_MODE_FILTER` in `include/uapi/linux/seccomp.h`).
+/// `Seccomp:` in `/proc/PID/status` of a process under a filter: `SECCOMP_MODE_FILTER` in
+/// `include/uapi/linux/seccomp.h`.
 const SECCOMP_FILTER: &str = "2";
+
+const TRACERS: &str = "other tracers";
+const NAMESPACE: &str = "PID namespace";
 
 /// Every way into one worker.
 pub fn memory(procfs: &Procfs, pid: i32) -> Probe {
@@ -23,8 +27,8 @@ pub fn memory(procfs: &Procfs, pid: i32) -> Probe {
                 "process_vm_readv is refused ({why}{}), and /proc/{pid}/mem is open, by which py-spy can read it",
                 filtered(procfs)
             );
-            let cure = "use py-spy, which is the default; the native engine needs the call, which the seccomp profile of \
-                        the container must allow";
+            let cure = "use py-spy, which is the default; for the native engine, the container's seccomp profile must \
+                        allow the call";
             Probe::new(what, Outcome::Warning, proof).cured(Some(cure.to_owned()))
         }
         Ok(Access::Open) => beside_memory(what, &process),
@@ -71,18 +75,16 @@ pub fn tracers(procfs: &Procfs, proxy: &Proxy) -> Probe {
             (tracer != 0).then(|| format!("worker {pid} is traced by process {}", named(tracer)))
         })
         .collect();
-    const WHAT: &str = "other tracers";
     if traced.is_empty() {
-        return Probe::new(WHAT, Outcome::Ok, "nobody traces a worker");
+        return Probe::new(TRACERS, Outcome::Ok, "nobody traces a worker");
     }
     let proof = format!("{}; samples are taken without tracing, but --blocking cannot be used", traced.join(", "));
-    Probe::new(WHAT, Outcome::Warning, proof)
+    Probe::new(TRACERS, Outcome::Warning, proof)
         .cured(Some("end it for exact stacks by --blocking, else leave it".to_owned()))
 }
 
 /// Whether the workers know their threads by the numbers that we know.
 pub fn namespaces(procfs: &Procfs, proxy: &Proxy) -> Probe {
-    const WHAT: &str = "PID namespace";
     let apart: Vec<String> = proxy
         .workers()
         .filter_map(|worker| {
@@ -91,11 +93,11 @@ pub fn namespaces(procfs: &Procfs, proxy: &Proxy) -> Probe {
         })
         .collect();
     if apart.is_empty() {
-        return Probe::new(WHAT, Outcome::Ok, "the workers' is this program's");
+        return Probe::new(NAMESPACE, Outcome::Ok, "the workers' is this program's");
     }
     let proof = format!("{}; from outside of it py-spy takes sleeping threads for active", apart.join(", "));
     let cure = "run capture inside of its container, or use --engine native";
-    Probe::new(WHAT, Outcome::Warning, proof).cured(Some(cure.to_owned()))
+    Probe::new(NAMESPACE, Outcome::Warning, proof).cured(Some(cure.to_owned()))
 }
 
 /// The pid by which the process knows itself, where that is in another namespace than ours: `NSpid` lists one for each

@@ -9,6 +9,8 @@ use crate::permission::surroundings::{Neighbour, Surroundings};
 enum Need {
     /// The same user and group. No capability is needed.
     ToBe { uid: u32, gid: u32 },
+    /// Root, with what the target's own root has, or `CAP_SYS_PTRACE`.
+    ToBeRoot,
     /// Root with `CAP_SYS_PTRACE`.
     Ptrace,
 }
@@ -34,9 +36,11 @@ pub fn cure(rule: &Rule, facts: &Facts, surroundings: &Surroundings) -> String {
             command(facts, surroundings, Need::Ptrace)
         }
         Rule::OtherUser { theirs, .. } => {
-            // Root's own processes usually hold more than a newcomer of that user would.
-            let same = theirs.uid != 0 && facts.theirs.is_some_and(|theirs| is_plain(&theirs));
-            let need = if same { Need::ToBe { uid: theirs.uid, gid: theirs.gid } } else { Need::Ptrace };
+            let need = match facts.theirs {
+                _ if theirs.uid == 0 => Need::ToBeRoot,
+                Some(credentials) if is_plain(&credentials) => Need::ToBe { uid: theirs.uid, gid: theirs.gid },
+                _ => Need::Ptrace,
+            };
             command(facts, surroundings, need)
         }
         Rule::Label(_) | Rule::Unknown => {
@@ -62,6 +66,10 @@ fn command(facts: &Facts, surroundings: &Surroundings, need: Need) -> String {
         (Surroundings::Container { engine, target: Neighbour::Here }, Need::ToBe { uid, gid }) => {
             format!("on the host: {engine} exec -u {uid}:{gid} CONTAINER capture --pid {pid}")
         }
+        // Whoever enters a container as root holds what its own root holds.
+        (Surroundings::Container { engine, target: Neighbour::Here }, Need::ToBeRoot) => {
+            format!("on the host: {engine} exec -u 0:0 CONTAINER capture --pid {pid}")
+        }
         (Surroundings::Container { engine, target: Neighbour::Here }, Need::Ptrace) => {
             format!("on the host: {engine} exec --privileged -u 0:0 CONTAINER capture --pid {pid}")
         }
@@ -70,7 +78,7 @@ fn command(facts: &Facts, surroundings: &Surroundings, need: Need) -> String {
                 "on the host: {engine} run --rm -it --pid=container:TARGET -u {uid}:{gid} IMAGE capture --pid {pid}"
             )
         }
-        (Surroundings::Container { engine, target: Neighbour::Next }, Need::Ptrace) => format!(
+        (Surroundings::Container { engine, target: Neighbour::Next }, Need::ToBeRoot | Need::Ptrace) => format!(
             "on the host: {engine} run --rm -it --pid=container:TARGET -u 0:0 --cap-add=SYS_PTRACE IMAGE capture --pid \
              {pid}"
         ),
@@ -84,13 +92,12 @@ fn debug(pod: &str, namespace: Option<&str>, need: Need, pid: i32) -> String {
     let namespace = namespace.map_or_else(String::new, |namespace| format!(" -n {namespace}"));
     let (profile, uid, gid) = match need {
         Need::ToBe { uid, gid } => ("restricted", uid, gid),
-        Need::Ptrace => ("general", 0, 0),
+        Need::ToBeRoot | Need::Ptrace => ("general", 0, 0),
     };
+    let who = format!(r#""runAsUser":{uid},"runAsGroup":{gid},"runAsNonRoot":{}"#, uid != 0);
     format!(
-        "echo '{{\"securityContext\":{{\"runAsUser\":{uid},\"runAsGroup\":{gid},\"runAsNonRoot\":{}}}}}' > who.json && kubectl \
-         debug{namespace} {pod} -it --image=IMAGE --target=CONTAINER --profile={profile} --custom=who.json -- capture \
-         --pid {pid}",
-        uid != 0,
+        "echo '{{\"securityContext\":{{{who}}}}}' > who.json && kubectl debug{namespace} {pod} -it --image=IMAGE \
+         --target=CONTAINER --profile={profile} --custom=who.json -- capture --pid {pid}"
     )
 }
 

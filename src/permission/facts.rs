@@ -112,7 +112,7 @@ pub struct Facts {
     pub hidepid: Option<String>,
     /// The user namespaces.
     pub user_namespace: Shared,
-    /// The labels of AppArmor or SELinux, where one is at work.
+    /// The labels of the security module that is at work, if any.
     pub labels: Option<Labels>,
     /// The number of the kernel's last capability.
     pub last_capability: Option<u32>,
@@ -141,8 +141,8 @@ impl Facts {
         self.ours.effective.ptrace()
     }
 
-    /// Whether `CAP_SYS_PTRACE` was given in vain: Kubernetes, which knows no ambient capabilities, puts it for a user other
-    /// than root into the bounding set alone. Where that set is full, as it is outside of containers, nobody gave it.
+    /// Whether `CAP_SYS_PTRACE` was given in vain: Kubernetes, which knows no ambient capabilities, puts it for a user
+    /// other than root into the bounding set alone. Where that set is full, as outside of containers, nobody gave it.
     pub fn inert(&self) -> bool {
         let all = self.last_capability.map(|last| u64::MAX >> (63 - last.min(63)));
         let bounding = self.ours.bounding;

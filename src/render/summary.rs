@@ -59,12 +59,11 @@ pub fn lines(manifest: &Manifest, verdict: &Verdict, versions: &str) -> Vec<Stri
     }
     if let Some(cost) = &manifest.overhead {
         let memory = cost.own_peak_rss_bytes.map_or_else(String::new, |bytes| format!(", {} MB", bytes / 1_000_000));
-        let samplers = match verdict.stacks.missing() {
-            Some(_) => String::new(),
-            None => {
-                let percent = percent(cost.samplers_core_percent_per_worker);
-                format!("{percent} of a core for each worker ({}); ", manifest.engine.name)
-            }
+        let samplers = if verdict.stacks.are_taken() {
+            let percent = percent(cost.samplers_core_percent_per_worker);
+            format!("{percent} of a core for each worker ({}); ", manifest.engine.name)
+        } else {
+            String::new()
         };
         summary.line("cost", &format!("{samplers}{:.2} % of a core{memory} for this program", cost.own_core_percent));
     }

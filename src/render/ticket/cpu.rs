@@ -18,13 +18,12 @@ pub fn write(document: &mut Document, facts: &Facts, verdict: &Verdict) {
     heat(document, verdict);
     stall(document, facts, verdict);
     document.heading(3, "Where the CPU went");
-    match verdict.stacks.missing() {
-        Some(because) => document.block(format!("Not known: there are no stacks, because {}.", prose(because))),
-        None => {
-            owners(document, verdict);
-            document.table(&functions(verdict, FUNCTIONS_SHOWN));
-            gil(document, verdict);
-        }
+    if let Some(because) = verdict.stacks.missing() {
+        document.block(format!("Not known: there are no stacks, because {}.", prose(because)));
+    } else {
+        owners(document, verdict);
+        document.table(&functions(verdict, FUNCTIONS_SHOWN));
+        gil(document, verdict);
     }
     grown(document, facts, verdict);
 }
