@@ -129,9 +129,9 @@ impl Chosen {
         let Means::Nothing { forbidden } = &self.means else { return Stacks::Taken };
         Stacks::LeftOut {
             because: match forbidden {
-                None => "--without-stacks left them out".to_owned(),
+                None => "they were left out by --without-stacks".to_owned(),
                 Some(Denied { rule, .. }) => {
-                    format!("--without-stacks left them out, and a worker could not have been read: {rule}")
+                    format!("they were left out by --without-stacks, and a worker could not have been read: {rule}")
                 }
             },
         }
@@ -145,7 +145,7 @@ impl Chosen {
             None => "capture without --without-stacks".to_owned(),
             Some(Denied { cure, .. }) => cure.clone(),
         };
-        Some(Gap::new("stacks, and with them flamegraphs, functions and whose code used the CPU", why, cure))
+        Some(Gap::new("stacks, and with them flamegraphs and functions", why, cure))
     }
 
     /// For the manifest.

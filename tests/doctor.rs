@@ -551,7 +551,7 @@ fn assert_says_why(output: &Output, why: &str) {
     let manifest = bundle.json("manifest.json");
     assert_eq!((&manifest["status"], &manifest["engine"]["name"]), (&"partial".into(), &"none".into()));
     let gap = &manifest["gaps"][0];
-    assert_eq!(gap["what"], "stacks, and with them flamegraphs, functions and whose code used the CPU");
+    assert_eq!(gap["what"], "stacks, and with them flamegraphs and functions");
     assert_eq!(gap["weight"], "partial");
     assert!(gap["why"].as_str().is_some_and(|text| text.starts_with(why)), "{gap}");
 
@@ -568,6 +568,8 @@ fn assert_says_why(output: &Output, why: &str) {
     let ticket = bundle.text("TICKET.md");
     assert!(ticket.contains("Not known: there are no stacks, because "), "{ticket}");
     assert!(!ticket.contains("flamegraphs/all.svg"), "{ticket}");
+    let chart = bundle.text("charts/cpu.svg");
+    assert!(chart.contains("captured without stacks") && !chart.contains("sampled"), "{chart}");
     assert!(bundle.text("report.html").contains("There are no stacks, because "));
 }
 
@@ -581,8 +583,8 @@ fn without_stacks_there_is_all_the_rest_and_the_gap_is_named() {
         .run()
         .assert_status(3)
         .assert_stderr_has(&format!("without stacks: watching worker {} for 1 s\n", target.pid()))
-        .assert_stderr_has("stacks    none, because --without-stacks left them out\n");
-    assert_says_why(&output, "--without-stacks left them out");
+        .assert_stderr_has("stacks    none, because they were left out by --without-stacks\n");
+    assert_says_why(&output, "they were left out by --without-stacks");
     target.assert_runs();
 }
 
@@ -600,7 +602,7 @@ fn what_is_refused_can_be_had_without_stacks() {
     let output = capture().arg("--without-stacks").run().assert_status(3);
     assert_says_why(
         &output,
-        "--without-stacks left them out, and a worker could not have been read: it runs as uid 0 and this program as",
+        "they were left out by --without-stacks, and a worker could not have been read: it runs as uid 0 and this program as",
     );
 }
 
