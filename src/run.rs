@@ -60,7 +60,7 @@ fn capture(plan: &CapturePlan, own: &Own) -> Result<u8, Failure> {
     let given = Given::read(plan)?;
     let proxy = choose_proxy(&procfs, &plan.target, &notices)?;
     if plan.orders.stacks == StacksWanted::Yes {
-        require_permission(&procfs, &proxy)?;
+        require_permission(&procfs, &proxy, plan.orders.sampling)?;
     }
     let chosen = Chosen::choose(&procfs, plan, &proxy, &notices)?;
     let epoch = Epoch::now();

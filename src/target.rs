@@ -7,10 +7,10 @@ use crate::error::Failure;
 use crate::notice::Notices;
 use crate::os::proc::Procfs;
 use crate::permission::facts::hidepid;
-use crate::permission::{Access, Denied, diagnose, try_read};
+use crate::permission::{Access, Denied, diagnose, tracer, try_read};
 use crate::plan::TargetPlan;
 use crate::sample::engine::Refused;
-use crate::sample::pyspy::PySpy;
+use crate::sample::pyspy::{PySpy, Sampling};
 
 /// The one proxy that is meant.
 pub fn choose_proxy(procfs: &Procfs, plan: &TargetPlan, notices: &Notices) -> Result<Proxy, Failure> {
@@ -71,12 +71,22 @@ pub fn named_workers(proxy: &Proxy) -> String {
     format!("{} {}", if pids.len() == 1 { "worker" } else { "workers" }, pids.join(", "))
 }
 
-/// Tries to read every worker, as a sampler would.
-pub fn require_permission(procfs: &Procfs, proxy: &Proxy) -> Result<(), Failure> {
+/// Tries to read every worker, as a sampler would, and looks whether it may be stopped where it is to be.
+pub fn require_permission(procfs: &Procfs, proxy: &Proxy, sampling: Sampling) -> Result<(), Failure> {
     for worker in proxy.workers() {
+        let pid = worker.id.pid;
+        if sampling == Sampling::Blocking
+            && let Some(tracer) = tracer(procfs, pid)
+        {
+            return Err(Failure::NotPermitted {
+                pid,
+                rule: format!("process {tracer} traces it already, and --blocking would have to trace it too"),
+                cure: format!("leave --blocking out, or end process {tracer} first"),
+            });
+        }
         // A worker that has gone meanwhile is no matter of permission.
-        if let Ok(Access::Denied(denied)) = try_read(procfs, &procfs.process(worker.id.pid)) {
-            return Err(Failure::NotPermitted { pid: worker.id.pid, rule: denied.rule, cure: denied.cure });
+        if let Ok(Access::Denied(denied)) = try_read(procfs, &procfs.process(pid)) {
+            return Err(Failure::NotPermitted { pid, rule: denied.rule, cure: denied.cure });
         }
     }
     Ok(())

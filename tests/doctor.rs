@@ -132,7 +132,7 @@ fn another_user_is_told_by_both_uids() {
         "it runs as gid 100 and this program as gid 7 without CAP_SYS_PTRACE; the kernel lets only the same user and \
          group or that capability read it",
     );
-    assert!(cure.contains("capture") || cure.contains("--pid"), "{cure}");
+    assert!(cure.ends_with(&format!(" --pid {PID}")), "{cure}");
 }
 
 #[test]
@@ -274,12 +274,46 @@ fn the_cure_is_the_next_command_from_where_one_is() {
     }
 }
 
+#[test]
+fn a_process_that_shows_nothing_of_itself_is_told_by_the_rule_that_hides_it() {
+    let ours = Who { uid: 4242, ..me() };
+    let pair = Pair::of(ours, other()).with("mounts", "proc /proc proc rw,hidepid=noaccess 0 0\n");
+    pair.0.add(&Fixture { pid: PID, parent: 1, ..Fixture::default() });
+    for file in ["status", "maps"] {
+        fs::remove_file(pair.0.path(&format!("proc/{PID}/{file}"))).expect("a file");
+    }
+    fs::remove_file(pair.0.path(&format!("proc/{PID}/exe"))).expect("a link");
+    let diagnosis = examined_of(&pair.0, &[PID]);
+    assert_eq!((diagnosis.exit_code, diagnosis.may_capture), (5, MayCapture::No));
+    let proof = format!(
+        "process {PID} shows nothing of itself to us: /proc is mounted with hidepid=noaccess, which hides the processes of \
+         other users"
+    );
+    assert_probe(&diagnosis, "LiteLLM", Outcome::Refused, &proof, Some(&sudo()));
+}
+
+#[test]
+fn of_two_proxies_one_must_be_named_and_nothing_is_tried() {
+    let pair = Pair::of(me(), me());
+    pair.0.add(&Fixture { pid: PID + 1, ..LITELLM });
+    let diagnosis = examined(&pair.0);
+    assert_eq!((diagnosis.exit_code, diagnosis.may_capture, diagnosis.target), (2, MayCapture::No, None));
+    let (found, others) = diagnosis.probes.split_first().expect("probes");
+    assert!(found.proof.starts_with("2 LiteLLM proxies run here, and one must be named:"), "{found:?}");
+    assert_eq!(found.cure, Some(format!("for example: capture --pid {PID}")));
+    assert!(others.iter().all(|probe| probe.result == Outcome::NotTried), "{others:?}");
+}
+
 /// A diagnosis of a machine that was laid out.
 fn examined(fixture: &FixtureProc) -> Diagnosis {
+    examined_of(fixture, &[])
+}
+
+fn examined_of(fixture: &FixtureProc, pids: &[i32]) -> Diagnosis {
     let place = tempfile::tempdir().expect("a folder");
     let machine = Machine { procfs: fixture.procfs(), cgroups: CgroupRoot::at(fixture.path("cgroup")) };
     let plan = DoctorPlan {
-        target: TargetPlan { pids: Vec::new(), only: false },
+        target: TargetPlan { pids: pids.to_vec(), only: false },
         engine: None,
         py_spy: None,
         config: None,
@@ -465,7 +499,8 @@ fn what_may_be_captured_is_tried_and_nothing_is_left_behind() {
 #[test]
 fn what_cannot_be_written_is_a_gap() {
     let target = Target::alone();
-    let in_proc = doctor(Capture::new(), target.pid()).args(["-o", "/proc/"]).run().assert_status(3);
+    let in_proc = doctor(Capture::new(), target.pid()).args(["-o", "/proc/"]).run().assert_status(7);
+    assert_eq!(said(&in_proc)["may_capture"], "no");
     let (result, proof) = told(&said(&in_proc), "output");
     assert_eq!((result.as_str(), proof.starts_with("no bundle can be written: /proc/: ")), ("gap", true), "{proof}");
     // For standard output any place will do.
@@ -541,6 +576,16 @@ fn a_tracer_is_told_by_pid_and_name() {
     assert_eq!(result, "warning");
     let (pid, by) = (target.pid(), tracer.pid());
     assert!(proof.starts_with(&format!("worker {pid} is traced by process {by} (python3")), "{proof}");
+
+    // Only a sampler that stops it comes into its way.
+    let capture =
+        || Capture::new().args(["--quiet", "--duration", "1s", "--pid", &pid.to_string()]).fake_py_spy("works");
+    capture().run().assert_status(0);
+    capture().arg("--blocking").run().assert_status(5).assert_stdout("").assert_left_nothing().assert_stderr(&format!(
+        "capture: not permitted to read process {pid}: process {by} traces it already, and --blocking would have to \
+         trace it too\n  leave --blocking out, or end process {by} first\n  or have everything but the stacks: capture \
+         --without-stacks\n"
+    ));
 }
 
 // Without stacks.
@@ -586,6 +631,19 @@ fn without_stacks_there_is_all_the_rest_and_the_gap_is_named() {
         .assert_stderr_has("stacks    none, because they were left out by --without-stacks\n");
     assert_says_why(&output, "they were left out by --without-stacks");
     target.assert_runs();
+
+    // The same is made of its facts again, and against it no function has grown from nothing.
+    let bundle = output.bundle_path();
+    let again = Capture::new().arg("report").arg(&bundle).arg("-o").arg(output.dir()).run().assert_status(0);
+    again.assert_stderr("TICKET.md and summary.json come out as they are in the bundle, byte for byte\n");
+    let capture = Capture::new().fake_py_spy("works").pid(target.pid()).args(["--quiet", "--duration", "1s"]);
+    let with = capture.arg("--baseline").arg(&bundle).run().assert_status(0);
+    let compared = &with.only_bundle().json("summary.json")["comparison"];
+    assert_eq!((&compared["functions"], &compared["owners"]), (&serde_json::json!([]), &serde_json::json!([])));
+    let diff = Capture::new().arg("diff").arg(&bundle).arg(with.bundle_path()).run().assert_status(0);
+    diff.assert_stdout_has(
+        "**Functions are not compared: one of the two captures has no stacks, because they were left out",
+    );
 }
 
 #[test]

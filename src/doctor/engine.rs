@@ -38,9 +38,10 @@ fn py_spy(found: &Result<PySpy, Failure>, needed: bool, native: &Probe) -> Probe
             Probe::new(WHAT, Outcome::Ok, format!("version {}, {place}: {}", py_spy.version, py_spy.path.display()))
         }
         Err(failure) => {
-            let (result, without) = match needed {
-                true => (Outcome::Refused, ""),
-                false => (Outcome::Warning, "; the native engine goes without its word"),
+            let (result, without) = if needed {
+                (Outcome::Refused, "")
+            } else {
+                (Outcome::Warning, "; the native engine goes without its word")
             };
             let native = if needed && native.result == Outcome::Ok { ", or use --engine native" } else { "" };
             let cure = failure.cure().map(|cure| cure + native);

@@ -46,7 +46,7 @@ pub enum MayCapture {
     Yes,
     /// All but the stacks, by `--without-stacks`.
     WithoutStacks,
-    /// Nothing: there is no single target.
+    /// Nothing: there is no single target, or nowhere to write to.
     No,
 }
 
@@ -131,8 +131,11 @@ fn of_proxy(machine: &Machine, plan: &DoctorPlan, own: &Own, proxy: &Proxy) -> D
     }
 
     let any = |result: Outcome| probes.iter().any(|probe| probe.result == result);
+    let nowhere = probes.iter().any(|probe| probe.what == output::WHAT && probe.result == Outcome::Gap);
     let (may_capture, exit_code) = if any(Outcome::Refused) {
-        (MayCapture::WithoutStacks, exit::CANNOT_ATTACH)
+        (if nowhere { MayCapture::No } else { MayCapture::WithoutStacks }, exit::CANNOT_ATTACH)
+    } else if nowhere {
+        (MayCapture::No, exit::OUTPUT)
     } else if any(Outcome::Gap) {
         (MayCapture::Yes, exit::PARTIAL)
     } else {
@@ -199,7 +202,8 @@ pub fn told(diagnosis: &Diagnosis) -> Vec<String> {
             MayCapture::Yes if diagnosis.exit_code == exit::COMPLETE => "it can capture here",
             MayCapture::Yes => "it can capture here; the bundle will lack what is marked as a gap",
             MayCapture::WithoutStacks => "it can capture everything but the stacks: capture --without-stacks",
-            MayCapture::No => "there is nothing to capture yet",
+            MayCapture::No if diagnosis.target.is_none() => "there is nothing to capture yet",
+            MayCapture::No => "there is nowhere to write the bundle to",
         },
     );
     lines.into_lines()

@@ -9,7 +9,8 @@ use crate::doctor::probe::{Outcome, Probe};
 use crate::os::space::free_bytes;
 use crate::plan::Destination;
 
-const WHAT: &str = "output";
+/// What these probes are called.
+pub const WHAT: &str = "output";
 /// The largest bundle, and as much again for the work folder beside it.
 const ROOM_BYTES: u64 = 2 * LARGEST_BYTES as u64;
 const ELSEWHERE: &str = "name another place with -o PATH, or have it through a pipe: capture -o - > bundle.tar.gz";

@@ -6,7 +6,7 @@ use crate::discover::Proxy;
 use crate::doctor::probe::{Outcome, Probe};
 use crate::os::attach::{Door, readv_is_allowed, try_door};
 use crate::os::proc::{Process, Procfs};
-use crate::permission::{Access, Denied, try_read};
+use crate::permission::{Access, Denied, tracer, try_read};
 
 /// `Seccomp:` in `/proc/PID/status` of a process under a filter: `SECCOMP_MODE_FILTER` in
 /// `include/uapi/linux/seccomp.h`.
@@ -68,11 +68,10 @@ pub fn tracers(procfs: &Procfs, proxy: &Proxy) -> Probe {
         .workers()
         .filter_map(|worker| {
             let pid = worker.id.pid;
-            let tracer = procfs.process(pid).status_field("TracerPid").ok()??.parse::<i32>().ok()?;
-            let name = || procfs.process(tracer).thread_comm(tracer).ok();
-            let named =
-                |tracer: i32| name().map_or_else(|| tracer.to_string(), |name| format!("{tracer} ({})", name.expose()));
-            (tracer != 0).then(|| format!("worker {pid} is traced by process {}", named(tracer)))
+            let tracer = tracer(procfs, pid)?;
+            let name = procfs.process(tracer).thread_comm(tracer);
+            let name = name.map_or_else(|_| String::new(), |name| format!(" ({})", name.expose()));
+            Some(format!("worker {pid} is traced by process {tracer}{name}"))
         })
         .collect();
     if traced.is_empty() {

@@ -52,6 +52,12 @@ pub fn try_read(procfs: &Procfs, process: &Process) -> io::Result<Access> {
     })
 }
 
+/// Who traces the process already. The kernel lets one tracer at a time, and reading memory is none.
+pub fn tracer(procfs: &Procfs, pid: i32) -> Option<i32> {
+    let tracer = procfs.process(pid).status_field("TracerPid").ok()??;
+    tracer.parse().ok().filter(|tracer| *tracer != 0)
+}
+
 /// The rule that keeps us from this process, as far as it can be told without trying. A security module's word cannot.
 pub fn forbidden(procfs: &Procfs, pid: i32) -> Option<Denied> {
     let rule = Rule::of(&Facts::gather(procfs, pid));
