@@ -19,7 +19,7 @@ use litellm_capture::{
     doctor::{Diagnosis, Machine, MayCapture, Outcome, Probe, examine},
     environment::Own,
     logs::LogSource,
-    permission::{Denied, diagnose},
+    permission::{Denied, cure::cure, diagnose, facts::Facts, rule::Rule, surroundings::Surroundings},
     plan::{Destination, DoctorPlan, ObservePlan, ResultForm, TargetPlan},
 };
 use nix::unistd::geteuid;
@@ -103,6 +103,14 @@ impl Pair {
 
     fn denied(&self) -> Denied {
         diagnose(&self.0.procfs(), PID)
+    }
+
+    /// Only root can give files away, and so lay out a process of another user's that is dumpable.
+    fn cure_if_dumpable(&self) -> String {
+        let facts = Facts::gather(&self.0.procfs(), PID);
+        let owner = facts.theirs.map(|theirs| theirs.uids[0]);
+        let facts = Facts { files_owner: owner, ..facts };
+        cure(&Rule::of(&facts), &facts, &Surroundings::look(&self.0.procfs(), PID))
     }
 
     #[track_caller]
@@ -254,8 +262,12 @@ fn the_cure_is_the_next_command_from_where_one_is() {
             ),
         ),
     ] {
-        assert_eq!(pair.denied().cure, cure);
+        assert_eq!(pair.cure_if_dumpable(), cure);
     }
+    // Where the same user would be refused by the next rule, only the capability helps.
+    let yama = docker(theirs).with("sys/kernel/yama/ptrace_scope", "1\n");
+    let privileged = format!("on the host: docker exec --privileged -u 0:0 CONTAINER capture --pid {PID}");
+    assert_eq!(yama.cure_if_dumpable(), privileged);
 
     let pod = |theirs| {
         Pair::of(ours, theirs)
@@ -270,7 +282,7 @@ fn the_cure_is_the_next_command_from_where_one_is() {
             "echo '{{\"securityContext\":{{{who}}}}}' > who.json && kubectl debug -n llm gateway-0 -it --image=IMAGE \
              --target=CONTAINER --profile={profile} --custom=who.json -- capture --pid {PID}"
         );
-        assert_eq!(pod(theirs).denied().cure, expected);
+        assert_eq!(pod(theirs).cure_if_dumpable(), expected);
     }
 }
 

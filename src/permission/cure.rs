@@ -37,6 +37,8 @@ pub fn cure(rule: &Rule, facts: &Facts, surroundings: &Surroundings) -> String {
         }
         Rule::OtherUser { theirs, .. } => {
             let need = match facts.theirs {
+                // The next rule would forbid it to the same user too.
+                _ if facts.yama.is_some_and(|scope| scope > 0) || !is_dumpable(facts) => Need::Ptrace,
                 _ if theirs.uid == 0 => Need::ToBeRoot,
                 Some(credentials) if is_plain(&credentials) => Need::ToBe { uid: theirs.uid, gid: theirs.gid },
                 _ => Need::Ptrace,
@@ -53,6 +55,10 @@ pub fn cure(rule: &Rule, facts: &Facts, surroundings: &Surroundings) -> String {
 fn is_plain(theirs: &Credentials) -> bool {
     let alike = |ids: [u32; 3]| ids == [ids[0]; 3];
     alike(theirs.uids) && alike(theirs.gids) && theirs.permitted.0 == 0
+}
+
+fn is_dumpable(facts: &Facts) -> bool {
+    facts.theirs.is_some_and(|theirs| facts.files_owner == Some(theirs.uids[0]))
 }
 
 fn command(facts: &Facts, surroundings: &Surroundings, need: Need) -> String {
