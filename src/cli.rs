@@ -13,13 +13,25 @@ Exit codes:
   2  the command line is wrong       7  the output could not be written
   3  bundle written, but partial   130  interrupted (SIGINT), bundle finished
   4  no worker found               143  terminated (SIGTERM), bundle finished
+                                   129  standard input ended (--attended), bundle finished
 
 Standard output carries the result alone: the bundle's path, the JSON, or the tarball.";
+
+/// What `--version` tells; `-V` tells the number alone. py-spy's licence goes along with every copy of it.
+#[cfg(feature = "embed-py-spy")]
+const LONG_VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "\n\nIt carries py-spy, under this licence:\n\n",
+    include_str!(env!("CAPTURE_EMBEDDED_PY_SPY_LICENCE"))
+);
+/// What `--version` tells.
+#[cfg(not(feature = "embed-py-spy"))]
+const LONG_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Captures the CPU spike of a LiteLLM proxy: stacks of every worker, flamegraphs and the environment, in one
 /// tarball without secrets, ready to attach to a ticket.
 #[derive(Debug, Parser)]
-#[command(name = "capture", version, after_help = EXIT_CODES, args_conflicts_with_subcommands = true)]
+#[command(name = "capture", version, long_version = LONG_VERSION, after_help = EXIT_CODES, args_conflicts_with_subcommands = true)]
 pub struct Cli {
     /// What to do; without a command, capture now.
     #[command(subcommand)]
@@ -32,6 +44,8 @@ pub struct Cli {
 /// The other commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Capture LiteLLM's pods in Kubernetes from outside, through kubectl, and bring the bundles home.
+    K8s(Box<K8sArgs>),
     /// Make a (partial) bundle of the work folder that a killed capture left behind.
     Pack(PackArgs),
     /// Can it attach, read and write here? Tried, each with its proof and what to do; nothing is captured.
@@ -77,6 +91,9 @@ pub struct CaptureArgs {
     /// With what, and from where.
     #[command(flatten)]
     pub sources: SourceArgs,
+    /// End early when standard input ends or a byte comes: for kubectl exec -i, whose other end may be lost.
+    #[arg(long, env = "CAPTURE_ATTENDED", value_parser = BoolishValueParser::new())]
+    pub attended: bool,
     /// What the reporter knows.
     #[command(flatten)]
     pub reporter: ReporterArgs,
@@ -191,6 +208,81 @@ pub struct DoctorArgs {
     /// Print the probes as JSON on standard output.
     #[arg(long, env = "CAPTURE_JSON", value_parser = BoolishValueParser::new())]
     pub json: bool,
+}
+
+/// Which pods, how to get in, and what to do there.
+#[derive(Debug, Args)]
+pub struct K8sArgs {
+    /// Pods by name, or what makes them: deploy/litellm, statefulset/litellm. Default: whatever looks like LiteLLM in the
+    /// namespace.
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// The namespace. Default: that of kubectl's context.
+    #[arg(short, long, value_name = "NS", env = "CAPTURE_NAMESPACE")]
+    pub namespace: Option<String>,
+    /// Pods by their labels.
+    #[arg(short = 'l', long, value_name = "LABELS", env = "CAPTURE_SELECTOR")]
+    pub selector: Option<String>,
+    /// LiteLLM's container. Default: found among the sidecars.
+    #[arg(short, long, value_name = "NAME", env = "CAPTURE_CONTAINER")]
+    pub container: Option<String>,
+    /// kubectl's context. Default: the current one.
+    #[arg(long, value_name = "NAME", env = "CAPTURE_CONTEXT")]
+    pub context: Option<String>,
+    /// Pods that are not ready, too.
+    #[arg(long, env = "CAPTURE_NOT_READY", value_parser = BoolishValueParser::new())]
+    pub not_ready: bool,
+    /// Of many pods, only so many: the ones that use most CPU by the cluster's metrics, where it has them.
+    #[arg(long, value_name = "N", env = "CAPTURE_SAMPLE")]
+    pub sample: Option<usize>,
+    /// The way into a pod. Default: the most harmless one that is open.
+    #[arg(long, value_name = "WAY", env = "CAPTURE_VIA")]
+    pub via: Option<ViaArg>,
+    /// The image of the container that --via debug adds; it needs a shell.
+    #[arg(long, value_name = "IMAGE", env = "CAPTURE_IMAGE")]
+    pub image: Option<String>,
+    /// kubectl's profile for that container. Default: restricted, as the target's user; general where that is root.
+    #[arg(long, value_name = "PROFILE", env = "CAPTURE_PROFILE")]
+    pub profile: Option<String>,
+    /// The static program to send into the pods. Default: this one.
+    #[arg(long, value_name = "FILE", env = "CAPTURE_BINARY")]
+    pub binary: Option<PathBuf>,
+    /// So many pods at once, each with a kubectl of its own.
+    #[arg(long, value_name = "N", default_value_t = 100, env = "CAPTURE_PARALLEL")]
+    pub parallel: usize,
+    /// How long to sample.
+    #[arg(long, value_name = "TIME", default_value = "30s", env = "CAPTURE_DURATION")]
+    pub duration: String,
+    /// How long a pod may take in all. Default: two minutes more than the sampling.
+    #[arg(long, value_name = "TIME", env = "CAPTURE_DEADLINE")]
+    pub deadline: Option<String>,
+    /// How far back logs are wanted.
+    #[arg(long, value_name = "TIME", default_value = "15m", env = "CAPTURE_SINCE")]
+    pub since: String,
+    /// Only say what would be done; nothing runs in any pod.
+    #[arg(long, env = "CAPTURE_DRY_RUN", value_parser = BoolishValueParser::new())]
+    pub dry_run: bool,
+    /// Where the bundles go: a folder.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Options for the capture in the pod: -- --engine native --rate 50
+    #[arg(last = true, value_name = "OPTIONS")]
+    pub capture: Vec<String>,
+}
+
+/// The ways into a pod.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ViaArg {
+    /// The most harmless one that is open.
+    Auto,
+    /// The container has capture already.
+    Present,
+    /// The container's Python takes it into memory; nothing is written.
+    Memory,
+    /// It is put into a folder, and removed as soon as it runs.
+    File,
+    /// A container is added to the pod, and stays in its spec.
+    Debug,
 }
 
 /// What to pack.

@@ -106,6 +106,14 @@ pub enum Failure {
         /// Why not.
         why: String,
     },
+    /// The cluster, or a pod in it, did not do what it was asked.
+    #[error("{what}")]
+    Cluster {
+        /// What went wrong.
+        what: String,
+        /// What to do next.
+        cure: String,
+    },
     /// The result could not be written.
     #[error("cannot write {target}: {why}")]
     Output {
@@ -157,7 +165,8 @@ impl Failure {
             | Self::Hidden { .. }
             | Self::PySpyMissing
             | Self::PySpyUnusable { .. }
-            | Self::NativeRefused { .. } => exit::CANNOT_ATTACH,
+            | Self::NativeRefused { .. }
+            | Self::Cluster { .. } => exit::CANNOT_ATTACH,
             Self::Output { .. } => exit::OUTPUT,
             Self::Damaged { .. } => exit::PARTIAL,
             Self::SecretInBundle { .. } | Self::Internal(_) => exit::INTERNAL,
@@ -166,7 +175,8 @@ impl Failure {
 
     /// What can be had all the same, in one line.
     pub fn instead(&self) -> Option<&'static str> {
-        let stacks_alone = self.exit_code() == exit::CANNOT_ATTACH && !matches!(self, Self::Hidden { .. });
+        let stacks_alone =
+            self.exit_code() == exit::CANNOT_ATTACH && !matches!(self, Self::Hidden { .. } | Self::Cluster { .. });
         stacks_alone.then_some("or have everything but the stacks: capture --without-stacks")
     }
 
@@ -177,6 +187,7 @@ impl Failure {
             | Self::NoWorker { cure, .. }
             | Self::NotPermitted { cure, .. }
             | Self::Hidden { cure, .. }
+            | Self::Cluster { cure, .. }
             | Self::Unreadable { cure, .. } => Some(cure.clone()),
             Self::SeveralProxies { example_pid, .. } => Some(format!("for example: capture --pid {example_pid}")),
             Self::PySpyMissing => Some(format!("install it: {INSTALL_PY_SPY}")),

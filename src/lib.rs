@@ -22,6 +22,7 @@
 //! | [`logs`] | LiteLLM's log before and during: found, followed, cleaned to known forms, counted |
 //! | [`series`], [`traffic`], [`workload`] | what observing gives: tables over time, counts and latencies, shapes of requests |
 //! | [`redact`] | from raw text to clean text, and the last gate |
+//! | [`attend`] | who far away waits for the result, and what happens when they are gone |
 //! | [`begin`], [`environment`] | the work folder before the first sample: manifest, and what was collected, redacted |
 //! | [`baseline`] | the bundle that a capture is held against |
 //! | [`assemble`] | from a work folder to the files of a bundle |
@@ -30,11 +31,13 @@
 //! | [`render`] | ticket and its link, page, charts, flamegraphs, folded stacks, comparison, the lines of the summary |
 //! | [`products`] | everything that is rendered from facts, as files |
 //! | [`review`] | bundles looked at again: `report`, `ticket`, `diff` |
+//! | [`k8s`] | pods captured from outside, through kubectl: who is meant, the way in, what only the cluster knows |
 //! | [`bundle`] | work folder, manifest, archive, reading it back |
 //! | [`error`], [`notice`] | failures with their cure and exit code; everything said to the terminal |
 
 pub mod analyse;
 pub mod assemble;
+pub mod attend;
 pub mod baseline;
 pub mod begin;
 pub mod bundle;
@@ -45,6 +48,7 @@ pub mod doctor;
 pub mod engines;
 pub mod environment;
 pub mod error;
+pub mod k8s;
 pub mod logs;
 pub mod notice;
 pub mod observe;

@@ -44,6 +44,8 @@ pub struct CapturePlan {
     pub observe: ObservePlan,
     /// The bundle to hold it against.
     pub baseline: Option<PathBuf>,
+    /// Whether it ends when whoever started it is gone.
+    pub attendance: Attended,
     /// What the reporter knows.
     pub reporter: ReporterPlan,
     /// Where the result goes.
@@ -76,6 +78,15 @@ pub struct DoctorPlan {
     pub destination: Destination,
     /// In which form to tell it.
     pub result: ResultForm,
+}
+
+/// Whether standard input is held open by whoever waits for the result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attended {
+    /// Its end is the end of the capture.
+    ByStandardInput,
+    /// Nobody needs to.
+    No,
 }
 
 /// What to read beside the stacks.
@@ -239,6 +250,12 @@ impl TryFrom<CaptureArgs> for CapturePlan {
                 "leave --blocking out, or use --engine py-spy",
             ));
         }
+        if args.attended && sources.log.as_deref() == Some(Path::new("-")) {
+            return Err(usage(
+                "--attended and --log - both want standard input".to_owned(),
+                "name the log's file, or leave --attended out",
+            ));
+        }
         Ok(Self {
             target,
             orders,
@@ -247,6 +264,7 @@ impl TryFrom<CaptureArgs> for CapturePlan {
             py_spy: sources.py_spy,
             config: sources.config,
             baseline: args.baseline,
+            attendance: if args.attended { Attended::ByStandardInput } else { Attended::No },
             reporter: ReporterPlan::from(args.reporter),
             output: OutputPlan::try_from(args.output)?,
         })
@@ -398,7 +416,7 @@ fn parent(file: &Path) -> PathBuf {
 }
 
 /// Times have units: `30s`, `2m`, `1m30s`.
-fn time(option: &str, text: &str) -> Result<Duration, Failure> {
+pub fn time(option: &str, text: &str) -> Result<Duration, Failure> {
     let parsed = text.parse::<SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
     parsed
         .filter(|time| !time.is_zero())
@@ -413,7 +431,8 @@ fn percent(option: &str, text: &str) -> Result<f64, Failure> {
     })
 }
 
-fn usage(what: String, cure: &str) -> Failure {
+/// A command line that asks for something impossible.
+pub fn usage(what: String, cure: &str) -> Failure {
     Failure::Usage { what, cure: cure.to_owned() }
 }
 

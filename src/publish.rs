@@ -108,7 +108,7 @@ pub fn finish(mut assembled: Assembled, gate: &Gate, work: Work, goal: &Goal<'_>
 }
 
 /// The tarball, small enough to be attached.
-fn seal_and_pack(assembled: &mut Assembled) -> Result<Vec<u8>, Failure> {
+pub fn seal_and_pack(assembled: &mut Assembled) -> Result<Vec<u8>, Failure> {
     let time = jiff::Timestamp::now().as_second().unsigned_abs();
     loop {
         assembled.seal()?;

@@ -8,6 +8,7 @@ use anyhow::Context;
 
 use crate::analyse::Verdict;
 use crate::assemble::{Aside, assemble};
+use crate::attend::Attendance;
 use crate::begin::{Beginning, Given, open_work_folder};
 use crate::bundle::facts::FINGERPRINT;
 use crate::bundle::manifest::{Manifest, Status};
@@ -19,6 +20,7 @@ use crate::doctor;
 use crate::engines::Chosen;
 use crate::environment::{self, Own};
 use crate::error::{Failure, Kept, exit};
+use crate::k8s::{self, K8sPlan};
 use crate::notice::Notices;
 use crate::observe::door::Access;
 use crate::observe::observers::{Observers, Scene};
@@ -27,7 +29,7 @@ use crate::observe::{Epoch, Roster};
 use crate::os::clock::monotonic_us;
 use crate::os::proc::Procfs;
 use crate::os::signals::{Interrupt, Interrupts};
-use crate::plan::{CapturePlan, DiffPlan, DoctorPlan, InspectPlan, PackPlan, ReportPlan, ResultForm};
+use crate::plan::{Attended, CapturePlan, DiffPlan, DoctorPlan, InspectPlan, PackPlan, ReportPlan, ResultForm};
 use crate::products::SUMMARY;
 use crate::publish::{Goal, Report, exit_code, finish, output_failure, say_result};
 use crate::redact::{Gate, Raw, Redactions, Redactor};
@@ -45,6 +47,7 @@ pub fn run(cli: Cli, arguments: Vec<OsString>) -> Result<u8, Failure> {
     match cli.command {
         None => capture(&CapturePlan::try_from(cli.capture)?, &own(arguments)),
         Some(Command::Doctor(args)) => doctor::run(&DoctorPlan::try_from(args)?, &own(arguments)),
+        Some(Command::K8s(args)) => k8s::run(&K8sPlan::try_from(*args)?, &own(arguments)),
         Some(Command::Pack(args)) => pack(&PackPlan::try_from(args)?, &own(arguments)),
         Some(Command::Inspect(args)) => inspect(&InspectPlan::from(args)),
         Some(Command::Report(args)) => review::report(&ReportPlan::from(args)),
@@ -56,6 +59,10 @@ pub fn run(cli: Cli, arguments: Vec<OsString>) -> Result<u8, Failure> {
 fn capture(plan: &CapturePlan, own: &Own) -> Result<u8, Failure> {
     let notices = Notices::new(plan.output.loudness);
     let interrupts = Interrupts::install().context("signals")?;
+    let attendance = match plan.attendance {
+        Attended::ByStandardInput => Some(Attendance::begin(&interrupts, plan.orders.duration).context("a thread")?),
+        Attended::No => None,
+    };
     let procfs = Procfs::default();
     let given = Given::read(plan)?;
     let proxy = choose_proxy(&procfs, &plan.target, &notices)?;
@@ -79,6 +86,9 @@ fn capture(plan: &CapturePlan, own: &Own) -> Result<u8, Failure> {
         given: &given,
     };
     let work = open_work_folder(&beginning, &mut redactor)?;
+    if let Some(attendance) = &attendance {
+        attendance.clears(&work);
+    }
     notices.detail(format!("work folder: {}", work.dir().display()));
 
     let how = match plan.orders.stacks {

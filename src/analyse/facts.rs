@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::analyse::evidence::Evidence;
 use crate::bundle::manifest::Manifest;
+use crate::collect::cluster::Cluster;
 use crate::collect::fingerprint::Fingerprint;
 use crate::redact::Clean;
 use crate::sample::profile::Profile;
@@ -33,6 +34,8 @@ pub struct Facts {
     pub variables: Vec<SharedEnviron>,
     /// The config file, redacted YAML.
     pub config: Option<String>,
+    /// What only the cluster knows of the pod; none where the capture did not go through one.
+    pub cluster: Option<Cluster>,
     /// Shapes of requests.
     pub shapes: Vec<Shape<Clean>>,
     /// The logs' parts in the bundle.

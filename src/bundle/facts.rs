@@ -31,6 +31,8 @@ pub const FINGERPRINT: &str = "environment/fingerprint.json";
 pub const VARIABLES: &str = "environment/env.json";
 /// The config file.
 pub const CONFIG: &str = "environment/config.redacted.yaml";
+/// What only the cluster knows; where a capture was made through one.
+pub const CLUSTER: &str = "environment/kubernetes.json";
 /// The folder of the tables.
 const SERIES: &str = "series/";
 /// The folder that holds the facts of the bundle that this one is held against.
@@ -93,6 +95,7 @@ impl Below<'_> {
             fingerprint: self.file(FINGERPRINT).map(|_| self.json(FINGERPRINT)).transpose()?,
             variables: self.file(VARIABLES).map(|_| self.json(VARIABLES)).transpose()?.unwrap_or_default(),
             config: self.text(CONFIG),
+            cluster: self.file(CLUSTER).map(|_| self.json(CLUSTER)).transpose()?,
             shapes: shapes.lines().map(|line| parse(SHAPES_FILE, line.as_bytes())).collect::<Result<_>>()?,
             logs: Logs { before: self.text(BEFORE_FILE), during: self.text(DURING_FILE) },
             baseline: baseline.transpose()?.map(Box::new),

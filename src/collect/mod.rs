@@ -6,6 +6,7 @@
 
 mod cgroup;
 mod cleaning;
+pub mod cluster;
 mod container;
 pub mod fingerprint;
 mod host;

@@ -33,6 +33,7 @@ fn py_spy(found: &Result<PySpy, Failure>, needed: bool, native: &Probe) -> Probe
                 Found::Named => "named by --py-spy",
                 Found::BesideUs => "beside this program",
                 Found::OnPath => "on PATH",
+                Found::Embedded => "built into this program",
                 Found::InTarget => "in the target's environment",
             };
             Probe::new(WHAT, Outcome::Ok, format!("version {}, {place}: {}", py_spy.version, py_spy.path.display()))

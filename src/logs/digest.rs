@@ -20,6 +20,16 @@ pub const BEFORE_FILE: &str = "logs/before.log";
 /// The lines during it.
 pub const DURING_FILE: &str = "logs/during.log";
 
+/// The end of the log of the container's last life.
+pub const PREVIOUS_FILE: &str = "logs/previous.log";
+
+/// A log by itself, of which only the text is wanted.
+pub fn cleaned(file: &'static str, text: &Raw, redactor: &mut Redactor) -> Clean {
+    let mut cleaner = Cleaner::new(redactor, file);
+    cleaner.stretch(text);
+    cleaner.finish().0
+}
+
 /// What the logs say, ready for the bundle.
 #[derive(Debug, Default)]
 pub struct Logged {

@@ -42,9 +42,9 @@ mod watch;
 
 pub use place::{readable_found, readable_named};
 
-pub use digest::{BEFORE_FILE, DURING_FILE, Digest, Logged};
+pub use digest::{BEFORE_FILE, DURING_FILE, Digest, Logged, PREVIOUS_FILE, cleaned};
 pub use stretch::Stretch;
-pub use watch::{Gathered, LogSource, LogWatch};
+pub use watch::{Gathered, LogSource, LogWatch, NO_LOGS};
 
 use serde::{Deserialize, Serialize};
 

@@ -9,6 +9,7 @@ use nix::fcntl::OFlag;
 
 use crate::collect::Gap;
 use crate::discover::{Proxy, Role};
+use crate::logs::watch::NO_LOGS;
 use crate::os::proc::Procfs;
 
 const CURE: &str = "name the log with --log FILE, or in Kubernetes: kubectl logs POD --since=10m | capture --log -";
@@ -52,7 +53,7 @@ pub fn named(path: &Path, gaps: &mut Vec<Gap>) -> Vec<Opened> {
         }
         Err(error) => {
             let why = format!("the file given with --log cannot be read: {}", error.kind());
-            gaps.push(Gap::new("the logs", why, "name a file that LiteLLM writes its log to, and that you may read"));
+            gaps.push(Gap::new(NO_LOGS, why, "name a file that LiteLLM writes its log to, and that you may read"));
             Vec::new()
         }
     }
@@ -92,7 +93,7 @@ pub fn found(procfs: &Procfs, proxy: &Proxy, gaps: &mut Vec<Gap>) -> Vec<Opened>
         elsewhere.push("no process of the proxy was there to be asked".to_owned());
     }
     if !elsewhere.is_empty() {
-        let what = if opened.is_empty() { "the logs" } else { "a part of the logs" };
+        let what = if opened.is_empty() { NO_LOGS } else { "a part of the logs" };
         gaps.push(Gap::note(what, elsewhere.join(", "), CURE));
     }
     opened

@@ -17,6 +17,7 @@ use crate::logs::envelope;
 use crate::logs::head;
 use crate::logs::lines::{Lines, plain};
 use crate::logs::stretch::{Part, Piece, Stretch};
+use crate::logs::watch::NO_LOGS;
 use crate::observe::Epoch;
 use crate::redact::Raw;
 
@@ -111,6 +112,13 @@ impl Intake {
         Ok(intake)
     }
 
+    /// An intake that has taken all of a text.
+    pub fn of_text(text: &Raw, epoch: Epoch, limits: Limits) -> Self {
+        let intake = Self::new(epoch);
+        intake.read(text.expose().as_bytes(), limits);
+        intake
+    }
+
     fn read(&self, reader: impl BufRead, limits: Limits) {
         for line in Lines::new(reader).map_while(Result::ok) {
             self.taken().line(line.text, limits);
@@ -194,7 +202,7 @@ impl Taken {
 
     fn gaps(&self, end_us: u64, gaps: &mut Vec<Gap>) {
         if self.dated + self.undated == 0 {
-            gaps.push(Gap::note("the logs", "nothing came on stdin", "check the command in front of the pipe"));
+            gaps.push(Gap::note(NO_LOGS, "nothing came on stdin", "check the command in front of the pipe"));
             return;
         }
         if self.undated > 0 {

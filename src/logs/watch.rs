@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 use crate::collect::Gap;
 use crate::discover::{Proxy, Role};
 use crate::logs::count::Timeline;
@@ -14,12 +16,16 @@ use crate::logs::stdin::{Intake, Limits};
 use crate::logs::stretch::{Part, Piece, Stretch};
 use crate::observe::{Epoch, Stop};
 use crate::os::proc::Procfs;
+use crate::redact::Raw;
 
 /// What is kept of a log: a ticket needs the lines around the spike, and the bundle has an upper size.
 const LIMITS: Limits = Limits { before: 1024 * 1024, during: 4 * 1024 * 1024 };
 
 /// Time between two looks.
 const TICK: Duration = Duration::from_secs(1);
+
+/// What a gap says is missing where there is no log at all.
+pub const NO_LOGS: &str = "the logs";
 
 /// Where the log comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +71,18 @@ pub struct Gathered {
     pub gaps: Vec<Gap>,
 }
 
+impl Gathered {
+    /// What a log says whose lines bear their times and all came at once: before and during a capture that began at
+    /// `epoch` and took so many seconds.
+    pub fn of_text(text: &Raw, epoch: Timestamp, seconds: u64) -> Self {
+        let intake = Intake::of_text(text, Epoch { utc: epoch, monotonic_us: 0 }, LIMITS);
+        let moments: Vec<u64> = (0..=seconds).map(|second| second * 1_000_000).collect();
+        let mut gaps = Vec::new();
+        let (before, during, timeline) = intake.finish(&moments, &mut gaps);
+        Self { late_before: Some(before), during, timeline, gaps }
+    }
+}
+
 impl LogWatch {
     /// Opens the logs. What cannot be had becomes a gap.
     pub fn open(procfs: &Procfs, proxy: &Proxy, source: &LogSource, epoch: Epoch) -> Self {
@@ -75,7 +93,7 @@ impl LogWatch {
             LogSource::Stdin => {
                 let intake = Intake::begin(epoch, LIMITS);
                 if let Err(error) = &intake {
-                    gaps.push(Gap::new("the logs", format!("no thread to read them: {error}"), "capture again"));
+                    gaps.push(Gap::new(NO_LOGS, format!("no thread to read them: {error}"), "capture again"));
                 }
                 return Self::with(epoch, Logs::Stdin(intake.ok()), pids(procfs, proxy), gaps);
             }
@@ -83,7 +101,7 @@ impl LogWatch {
         let mut follow = |opened: Opened| {
             let title = opened.title.clone();
             Followed::from_end(opened).map_err(|error| {
-                gaps.push(Gap::new("the logs", format!("{title} cannot be read: {}", error.kind()), "capture again"));
+                gaps.push(Gap::new(NO_LOGS, format!("{title} cannot be read: {}", error.kind()), "capture again"));
             })
         };
         let files: Vec<Followed> = opened.into_iter().filter_map(|opened| follow(opened).ok()).collect();

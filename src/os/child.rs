@@ -162,8 +162,9 @@ fn reaped_cpu_us() -> u64 {
     })
 }
 
+/// The child is killed when the thread that starts it ends.
 #[expect(unsafe_code, reason = "pre_exec runs between fork and exec; only async-signal-safe calls are made there")]
-fn die_with_parent(command: &mut Command) {
+pub(super) fn die_with_parent(command: &mut Command) {
     let parent = nix::unistd::getpid();
     // SAFETY: prctl and getppid are async-signal-safe, and nothing is allocated.
     unsafe {

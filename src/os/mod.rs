@@ -6,6 +6,8 @@ pub mod child;
 pub mod clock;
 pub mod maps;
 pub mod memory;
+pub mod memory_file;
+pub mod piped;
 pub mod proc;
 pub mod root;
 pub mod signals;

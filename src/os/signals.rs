@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+/// Stands among the signals' numbers for the end of standard input, and is none of them.
+const UNATTENDED: usize = usize::MAX;
+
 /// Which signal asked us to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interrupt {
@@ -13,22 +16,26 @@ pub enum Interrupt {
     Int,
     /// `kill`, or a container that is being stopped.
     Term,
+    /// No signal, but the end of standard input: whoever waited for the result is gone, or wants it now.
+    Unattended,
 }
 
 impl Interrupt {
-    /// The signal's name.
+    /// The signal's name, or what else it was.
     pub fn name(self) -> &'static str {
         match self {
             Self::Int => "SIGINT",
             Self::Term => "SIGTERM",
+            Self::Unattended => "the end of standard input",
         }
     }
 
-    /// The exit code a shell expects: 128 and the signal's number.
+    /// The exit code a shell expects: 128 and the signal's number, which is that of SIGHUP where there was none.
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Int => 130,
             Self::Term => 143,
+            Self::Unattended => 129,
         }
     }
 }
@@ -54,9 +61,18 @@ impl Interrupts {
         Ok(Self { seen })
     }
 
-    /// The signal that asked us to stop, if one did.
+    /// Asks us to stop because nobody waits any longer, unless a signal did before.
+    pub fn unattended(&self) {
+        let _ = self.seen.compare_exchange(0, UNATTENDED, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    /// What asked us to stop, if anything did.
     pub fn requested(&self) -> Option<Interrupt> {
-        match i32::try_from(self.seen.load(Ordering::SeqCst)) {
+        let seen = self.seen.load(Ordering::SeqCst);
+        if seen == UNATTENDED {
+            return Some(Interrupt::Unattended);
+        }
+        match i32::try_from(seen) {
             Ok(SIGINT) => Some(Interrupt::Int),
             Ok(SIGTERM) => Some(Interrupt::Term),
             _ => None,

@@ -308,6 +308,7 @@ pub fn bare(host: &str, version: &str) -> Facts {
     });
     let how = "the facts are as they are stored";
     Facts {
+        cluster: None,
         manifest: serde_json::from_value(manifest).expect(how),
         evidence: serde_json::from_value(evidence).expect(how),
         profile: Profile { frames: Vec::new(), stacks: Vec::new(), threads: Vec::new(), samples: Vec::new() },

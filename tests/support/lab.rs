@@ -122,7 +122,7 @@ pub enum Server {
 }
 
 impl Server {
-    const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Uvicorn => "uvicorn",
             Self::Gunicorn => "gunicorn",
@@ -146,7 +146,7 @@ pub enum Config {
 }
 
 impl Config {
-    const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Burn => "mock",
             Self::Plain => "plain",
@@ -301,7 +301,7 @@ pub enum Case {
 }
 
 impl Case {
-    const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Burn => "burn",
             Self::Stream => "stream",

@@ -3,6 +3,7 @@
 #![expect(dead_code, reason = "each file of tests uses a part of it")]
 
 pub mod bundle;
+pub mod containers;
 pub mod interpreters;
 pub mod lab;
 pub mod pythons;

@@ -76,6 +76,7 @@ fn capture(words: Words, name: &str, litellm: &str, callback_ms: u64) -> Facts {
         series: series(),
         fingerprint: Some(fingerprint(words, litellm)),
         variables: variables(words),
+        cluster: None,
         config: Some(format!(
             "model_list:\n- model_name: {}\n  litellm_params:\n    model: openai/gpt-4o-mini\n    api_key: os.environ/OPENAI_API_KEY\nlitellm_settings:\n  callbacks:\n  - prometheus\n  - custom_callbacks.burn_cpu\ngeneral_settings:\n  master_key: os.environ/LITELLM_MASTER_KEY\n",
             words("mock-gpt"),

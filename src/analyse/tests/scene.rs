@@ -116,6 +116,7 @@ impl Scene {
             series: Series::default(),
             fingerprint: None,
             variables: Vec::new(),
+            cluster: None,
             config: None,
             shapes: Vec::new(),
             logs: Logs::default(),

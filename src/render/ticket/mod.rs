@@ -5,6 +5,7 @@
 //! LiteLLM's bug form filled in.
 
 mod class;
+mod cluster;
 mod cpu;
 mod environment;
 mod figures;
@@ -40,6 +41,7 @@ pub fn ticket(facts: &Facts, verdict: &Verdict) -> String {
     figures::write(&mut document, facts, verdict);
     logs::write(&mut document, facts);
     environment::write(&mut document, facts);
+    cluster::write(&mut document, facts);
     timeline::write(&mut document, facts, verdict);
     missing::write(&mut document, facts, verdict);
     measured::write(&mut document, facts, verdict);

@@ -28,6 +28,8 @@ pub enum Found {
     Named,
     /// In the folder of this program.
     BesideUs,
+    /// Inside this program.
+    Embedded,
     /// On the `PATH`.
     OnPath,
     /// Among the programs of the target's own environment.
@@ -46,7 +48,7 @@ pub struct PySpy {
 }
 
 impl PySpy {
-    /// Looks in order: `named`, beside this program, `PATH`, the target's environment.
+    /// Looks in order: `named`, beside this program, inside it, `PATH`, the target's environment.
     ///
     /// # Errors
     /// With exit code 5 and the command that installs it, when there is none or the named one does not run.
@@ -98,6 +100,8 @@ fn candidates(target: Option<&Process>) -> Vec<(PathBuf, Found)> {
     if let Some(folder) = env::current_exe().ok().and_then(|exe| Some(exe.parent()?.to_owned())) {
         candidates.push((folder.join("py-spy"), Found::BesideUs));
     }
+    #[cfg(feature = "embed-py-spy")]
+    candidates.extend(super::embedded::path().map(|path| (path, Found::Embedded)));
     let path = env::var_os("PATH").unwrap_or_default();
     candidates.extend(env::split_paths(&path).map(|folder| (folder.join("py-spy"), Found::OnPath)));
     candidates.extend(target.and_then(beside_interpreter).map(|path| (path, Found::InTarget)));

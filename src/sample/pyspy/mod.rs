@@ -5,6 +5,8 @@
 
 mod child;
 mod dump;
+#[cfg(feature = "embed-py-spy")]
+mod embedded;
 mod engine;
 mod locate;
 mod samplers;
