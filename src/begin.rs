@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::analyse::evidence::{Lifetime, Reporter, Stacks};
 use crate::baseline;
+use crate::bundle::archive::fit_for_file_name;
 use crate::bundle::manifest::{FORMAT, Manifest, Settings, Status, Tool};
 use crate::bundle::open::Bundle;
 use crate::bundle::work::{self, CLEAN, Work};
@@ -120,9 +121,7 @@ impl Beginning<'_> {
 /// The host's name, fit for a file name.
 fn host_name(collected: &Collected, redactor: &mut Redactor) -> String {
     let name = collected.fingerprint.host.hostname.as_ref().map(|raw| redactor.text(work::MANIFEST, raw).to_string());
-    let fit = |character: &char| character.is_ascii_alphanumeric() || matches!(character, '-' | '.' | '_');
-    let name: String = name.unwrap_or_default().chars().filter(fit).take(63).collect();
-    if name.is_empty() { "host".to_owned() } else { name }
+    name.and_then(|name| fit_for_file_name(&name)).unwrap_or_else(|| "host".to_owned())
 }
 
 /// Makes the work folder, with the manifest first and then the environment.

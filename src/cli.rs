@@ -58,6 +58,8 @@ pub enum Command {
     Ticket(TicketArgs),
     /// What changed between two bundles: version, config, packages, CPU per request, functions.
     Diff(DiffArgs),
+    /// Put the bundles of several pods together: which are hot, what differs, one flamegraph, one ticket.
+    Merge(MergeArgs),
 }
 
 /// How to capture.
@@ -342,6 +344,17 @@ pub struct DiffArgs {
     /// Print the result as JSON on standard output.
     #[arg(long, env = "CAPTURE_JSON", value_parser = BoolishValueParser::new())]
     pub json: bool,
+}
+
+/// What to put together.
+#[derive(Debug, Args)]
+pub struct MergeArgs {
+    /// The bundles, one of each pod.
+    #[arg(required = true, value_name = "BUNDLE")]
+    pub bundles: Vec<PathBuf>,
+    /// Where the result goes.
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 #[cfg(test)]

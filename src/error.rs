@@ -134,6 +134,12 @@ pub enum Failure {
         /// What to do next.
         cure: String,
     },
+    /// Of several bundles that were to be put together, none can be read.
+    #[error("none of the {} bundles can be read:\n{}", faults.len(), faults.join("\n"))]
+    NoneReadable {
+        /// One line each.
+        faults: Vec<String>,
+    },
     /// A bundle whose files are not what its manifest says.
     #[error("{} is damaged:\n{}", path.display(), faults.join("\n"))]
     Damaged {
@@ -159,7 +165,9 @@ impl Failure {
     /// The exit code of the process.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage { .. } | Self::SeveralProxies { .. } | Self::Unreadable { .. } => exit::USAGE,
+            Self::Usage { .. } | Self::SeveralProxies { .. } | Self::Unreadable { .. } | Self::NoneReadable { .. } => {
+                exit::USAGE
+            }
             Self::NoWorker { .. } => exit::NO_WORKER,
             Self::NotPermitted { .. }
             | Self::Hidden { .. }
@@ -203,6 +211,9 @@ impl Failure {
                 ),
                 Kept::Bundle(path) => format!("the bundle is finished all the same: {}", path.display()),
             }),
+            Self::NoneReadable { .. } => {
+                Some("name the bundles that capture wrote, one of each pod: litellm-cpu-HOST-TIME.tar.gz".to_owned())
+            }
             Self::Damaged { .. } => Some("ask its sender for another copy".to_owned()),
             Self::SecretInBundle { kept, .. } => {
                 Some(format!("please report this; the work folder is kept for you alone: {}", kept.display()))

@@ -32,6 +32,7 @@
 //! | [`products`] | everything that is rendered from facts, as files |
 //! | [`review`] | bundles looked at again: `report`, `ticket`, `diff` |
 //! | [`k8s`] | pods captured from outside, through kubectl: who is meant, the way in, what only the cluster knows |
+//! | [`fleet`] | the bundles of several pods as one: which are hot, what differs, one flamegraph, one ticket |
 //! | [`bundle`] | work folder, manifest, archive, reading it back |
 //! | [`error`], [`notice`] | failures with their cure and exit code; everything said to the terminal |
 
@@ -48,6 +49,7 @@ pub mod doctor;
 pub mod engines;
 pub mod environment;
 pub mod error;
+pub mod fleet;
 pub mod k8s;
 pub mod logs;
 pub mod notice;

@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 
 use crate::analyse::classify::Class;
 use crate::cli::{
-    CaptureArgs, ClassArg, DiffArgs, DoctorArgs, EngineArg, InspectArgs, OutputArgs, PackArgs, ReportArgs,
+    CaptureArgs, ClassArg, DiffArgs, DoctorArgs, EngineArg, InspectArgs, MergeArgs, OutputArgs, PackArgs, ReportArgs,
     ReporterArgs, SourceArgs, TargetArgs,
 };
 use crate::error::Failure;
@@ -160,6 +160,15 @@ impl Destination {
         }
     }
 
+    /// The file that a bundle of this name comes to stand in; none on standard output.
+    pub fn target(&self, name: &str) -> Option<PathBuf> {
+        match self {
+            Self::Stdout => None,
+            Self::Folder(folder) => Some(folder.join(format!("{name}.tar.gz"))),
+            Self::File(file) => Some(file.clone()),
+        }
+    }
+
     /// For messages.
     pub fn describe(&self) -> String {
         match self {
@@ -183,6 +192,15 @@ pub enum ResultForm {
 pub struct PackPlan {
     /// The folder.
     pub dir: PathBuf,
+    /// Where the result goes.
+    pub output: OutputPlan,
+}
+
+/// Bundles to be put together.
+#[derive(Debug, Clone)]
+pub struct MergePlan {
+    /// The bundles, one or more.
+    pub bundles: Vec<PathBuf>,
     /// Where the result goes.
     pub output: OutputPlan,
 }
@@ -339,6 +357,14 @@ impl TryFrom<PackArgs> for PackPlan {
 
     fn try_from(args: PackArgs) -> Result<Self, Failure> {
         Ok(Self { dir: args.dir, output: OutputPlan::try_from(args.output)? })
+    }
+}
+
+impl TryFrom<MergeArgs> for MergePlan {
+    type Error = Failure;
+
+    fn try_from(args: MergeArgs) -> Result<Self, Failure> {
+        Ok(Self { bundles: args.bundles, output: OutputPlan::try_from(args.output)? })
     }
 }
 

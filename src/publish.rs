@@ -15,7 +15,7 @@ use crate::bundle::work::Work;
 use crate::error::{Failure, Kept, exit};
 use crate::notice::Notices;
 use crate::os::signals::Interrupt;
-use crate::plan::{Destination, OutputPlan, ResultForm};
+use crate::plan::{OutputPlan, ResultForm};
 use crate::redact::Gate;
 use crate::render::summary;
 
@@ -63,17 +63,8 @@ pub fn finish(mut assembled: Assembled, gate: &Gate, work: Work, goal: &Goal<'_>
         return Err(Failure::SecretInBundle { hit, kept: work.dir().to_owned() });
     }
     let tarball = seal_and_pack(&mut assembled)?;
-    let name = format!("{}.tar.gz", assembled.facts.manifest.name);
-    let target = match &goal.output.destination {
-        Destination::Stdout => None,
-        Destination::Folder(folder) => Some(folder.join(name)),
-        Destination::File(file) => Some(file.clone()),
-    };
-    let written = match &target {
-        None => io::stdout().lock().write_all(&tarball).and_then(|()| io::stdout().flush()),
-        Some(target) => publish(&tarball, target),
-    };
-    if let Err(error) = written {
+    let target = goal.output.destination.target(&assembled.facts.manifest.name);
+    if let Err(error) = deliver(&tarball, target.as_deref()) {
         let target = target.map_or_else(|| goal.output.destination.describe(), |path| path.display().to_string());
         return Err(output_failure(&work, target, &error.to_string()));
     }
@@ -105,6 +96,14 @@ pub fn finish(mut assembled: Assembled, gate: &Gate, work: Work, goal: &Goal<'_>
         say_result(&text, Kept::Bundle(target.clone()))?;
     }
     Ok(target)
+}
+
+/// Brings a tarball to its place, or to standard output where it has none.
+pub fn deliver(tarball: &[u8], target: Option<&Path>) -> io::Result<()> {
+    match target {
+        None => io::stdout().lock().write_all(tarball).and_then(|()| io::stdout().flush()),
+        Some(target) => publish(tarball, target),
+    }
 }
 
 /// The tarball, small enough to be attached.

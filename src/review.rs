@@ -9,8 +9,10 @@ use crate::analyse::compare::compare;
 use crate::analyse::{Facts, analyse};
 use crate::bundle::archive::Artifact;
 use crate::bundle::facts::{lacks, read};
-use crate::bundle::open::Bundle;
+use crate::bundle::manifest::Kind;
+use crate::bundle::open::{Bundle, Tarball};
 use crate::error::{Failure, Kept, exit};
+use crate::fleet;
 use crate::notice::{Loudness, Notices};
 use crate::plan::{DiffPlan, ReportPlan, ResultForm};
 use crate::products::{SUMMARY, TICKET, products};
@@ -42,7 +44,11 @@ pub fn report(plan: &ReportPlan) -> Result<u8, Failure> {
 /// `capture ticket`: the text to paste, the link to open, the files to drag in.
 pub fn ticket(path: &Path) -> Result<u8, Failure> {
     let notices = Notices::new(Loudness::Normal);
-    let bundle = Bundle::open(path)?;
+    let tarball = Tarball::open(path)?;
+    if tarball.kind() == Kind::Fleet {
+        return fleet::open::ticket(tarball);
+    }
+    let bundle = Bundle::try_from(tarball)?;
     let facts = facts(&bundle, path)?;
     notices_of_format(&bundle, &notices);
     let verdict = analyse(&facts);

@@ -11,8 +11,8 @@ use crate::assemble::{Aside, assemble};
 use crate::attend::Attendance;
 use crate::begin::{Beginning, Given, open_work_folder};
 use crate::bundle::facts::FINGERPRINT;
-use crate::bundle::manifest::{Manifest, Status};
-use crate::bundle::open::Bundle;
+use crate::bundle::manifest::{Kind, Manifest, Status};
+use crate::bundle::open::{Bundle, Tarball};
 use crate::bundle::work::{self, Work};
 use crate::cli::{Cli, Command};
 use crate::collect::{self, CgroupRoot, CollectOptions, Gap};
@@ -20,6 +20,7 @@ use crate::doctor;
 use crate::engines::Chosen;
 use crate::environment::{self, Own};
 use crate::error::{Failure, Kept, exit};
+use crate::fleet;
 use crate::k8s::{self, K8sPlan};
 use crate::notice::Notices;
 use crate::observe::door::Access;
@@ -29,7 +30,9 @@ use crate::observe::{Epoch, Roster};
 use crate::os::clock::monotonic_us;
 use crate::os::proc::Procfs;
 use crate::os::signals::{Interrupt, Interrupts};
-use crate::plan::{Attended, CapturePlan, DiffPlan, DoctorPlan, InspectPlan, PackPlan, ReportPlan, ResultForm};
+use crate::plan::{
+    Attended, CapturePlan, DiffPlan, DoctorPlan, InspectPlan, MergePlan, PackPlan, ReportPlan, ResultForm,
+};
 use crate::products::SUMMARY;
 use crate::publish::{Goal, Report, exit_code, finish, output_failure, say_result};
 use crate::redact::{Gate, Raw, Redactions, Redactor};
@@ -53,6 +56,7 @@ pub fn run(cli: Cli, arguments: Vec<OsString>) -> Result<u8, Failure> {
         Some(Command::Report(args)) => review::report(&ReportPlan::from(args)),
         Some(Command::Ticket(args)) => review::ticket(&args.bundle),
         Some(Command::Diff(args)) => review::diff(&DiffPlan::from(args)),
+        Some(Command::Merge(args)) => fleet::merge(MergePlan::try_from(args)?),
     }
 }
 
@@ -153,7 +157,11 @@ fn pack(plan: &PackPlan, own: &Own) -> Result<u8, Failure> {
 }
 
 fn inspect(plan: &InspectPlan) -> Result<u8, Failure> {
-    let bundle = Bundle::open(&plan.bundle)?;
+    let tarball = Tarball::open(&plan.bundle)?;
+    if tarball.kind() == Kind::Fleet {
+        return fleet::open::inspect(tarball, plan);
+    }
+    let bundle = Bundle::try_from(tarball)?;
     let verified = if plan.verify { Some(bundle.verify(&plan.bundle)?) } else { None };
     let verdict = bundle.file(SUMMARY).map(serde_json::from_slice::<Verdict>).transpose();
     let verdict = verdict.ok().flatten();

@@ -65,7 +65,7 @@ fn the_help_lists_every_exit_code() {
 
 #[test]
 fn every_option_has_an_environment_variable() {
-    for command in ["", "doctor", "pack", "inspect", "report", "ticket", "diff"] {
+    for command in ["", "doctor", "pack", "inspect", "report", "ticket", "diff", "merge"] {
         let capture = if command.is_empty() { Capture::new() } else { Capture::new().arg(command) };
         let help = capture.arg("--help").run().assert_status(0).said();
         // An option's text is indented further than its name, and goes on until the next name.

@@ -10,14 +10,18 @@ use std::{
 
 use serde_json::{Value, json};
 use support::{
-    containers::{Capabilities, Container, Containers, Image, Root, Setup, pod},
-    lab::{Case, Config},
+    cluster::{Kubectl, pod},
+    containers::{Capabilities, Container, Containers, Image, Root, Setup},
+    lab::{self, Case, Config},
     skip, wait_for,
 };
 
-/// Containers and a kubectl, or nothing where there are none.
-fn with_kubectl() -> Option<Containers> {
-    Containers::require().and_then(|containers| containers.require_kubectl().map(|()| containers)).map_err(skip).ok()
+/// `CAP_SYS_PTRACE` in a set of capabilities (linux/capability.h).
+const SYS_PTRACE: u64 = 1 << 19;
+
+/// Both, or nothing where one of them is lacking.
+fn with_kubectl() -> Option<(Containers, Kubectl)> {
+    Kubectl::require().and_then(|kubectl| Ok((Containers::require()?, kubectl))).map_err(skip).ok()
 }
 
 fn capabilities(container: &Container, options: &[&str], which: &str) -> u64 {
@@ -45,7 +49,7 @@ fn litellm_of_both_pythons_serves_in_a_restricted_container_and_leaves_nothing_i
         let container = containers.litellm(image, workers, Config::Bare, &setup);
 
         assert_eq!(container.get("/health/liveliness"), 200);
-        let result = container.load(Case::Plain, 4).result();
+        let result = container.send(Case::Plain, 4);
         assert_eq!((result.requests, result.errors), (4, 0));
         let lines = container.command_lines();
         let spawned = lines.iter().filter(|line| line.contains("--multiprocessing-fork")).count();
@@ -59,7 +63,6 @@ fn litellm_of_both_pythons_serves_in_a_restricted_container_and_leaves_nothing_i
 #[ignore = "needs the lab: run scripts/test"]
 fn what_a_container_may_do_is_what_a_pod_may_do() {
     let Ok(containers) = Containers::require().map_err(skip) else { return };
-    const SYS_PTRACE: u64 = 1 << 19;
     let user = Setup { uid: 1000, capabilities: Capabilities::WithPtrace, ..Setup::default() };
     let container = containers.start(Image::Python, &user);
     assert_eq!(capabilities(&container, &[], "CapEff"), 0, "a user who is not root is given none");
@@ -77,12 +80,58 @@ fn what_a_container_may_do_is_what_a_pod_may_do() {
 
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
-fn an_image_without_any_file_runs_what_is_static() {
+fn who_may_attach_in_a_container_is_who_may_in_a_pod() {
+    let Ok(containers) = Containers::require().map_err(skip) else { return };
+    let rows = [
+        (0, Capabilities::Default, "0", true),
+        (0, Capabilities::Dropped, "0", true),
+        (0, Capabilities::Default, "1000", false),
+        (0, Capabilities::WithPtrace, "1000", false), // inert for a user who is not root
+        (1000, Capabilities::Dropped, "1000", true),
+        (1000, Capabilities::Default, "0", false),
+        (1000, Capabilities::WithPtrace, "0", true),
+    ];
+    for (uid, capabilities, user, may) in rows {
+        let files = vec![(lab::py_spy(), "/py-spy")];
+        let container = containers.start(Image::Python, &Setup { uid, capabilities, files, ..Setup::default() });
+        wait_for("its program", || container.log().contains("ready").then_some(()));
+        let user = format!("--user={user}");
+        let mut dump = container.exec_with([&user], ["/py-spy", "dump", "--nonblocking", "--pid", "1"]);
+        let dump = dump.output().expect("podman can be started");
+        let row = format!("a target of {uid} with {capabilities:?}, exec with {user}: {dump:?}");
+        assert_eq!(String::from_utf8_lossy(&dump.stdout).contains("burn_in_container"), may, "{row}");
+        assert_eq!(dump.status.success(), may, "{row}");
+    }
+}
+
+#[test]
+#[ignore = "needs the lab: run scripts/test"]
+fn an_image_without_any_file_runs_a_static_program_that_sees_the_processes_beside_it() {
     let Ok(containers) = Containers::require().map_err(skip) else { return };
     let target = containers.start(Image::Python, &Setup::default());
-    let beside = Setup { beside: Some(target.name().to_owned()), ..Setup::default() };
-    let refused = std::panic::catch_unwind(|| containers.start(Image::Bare, &beside.command(["/nothing"])));
-    assert!(refused.is_err(), "there is nothing in it to start");
+    let setup = Setup {
+        beside: Some(target.name().to_owned()),
+        files: vec![("/bin/busybox".into(), "/busybox")],
+        ..Setup::default()
+    };
+    let bare = containers.start(Image::Bare, &setup.command(["/busybox", "cat", "/proc/1/cmdline"]));
+    wait_for("what it prints", || bare.log().contains("burn_in_container.py").then_some(()));
+    wait_for("its end", || (!bare.is_running()).then_some(()));
+}
+
+#[test]
+#[ignore = "needs the lab: run scripts/test"]
+fn the_old_c_library_is_older_than_the_one_here() {
+    let Ok(containers) = Containers::require().map_err(skip) else { return };
+    if !Image::OldGlibc.is_there() {
+        return skip("Debian 11 cannot be had here");
+    }
+    let container = containers.start(Image::OldGlibc, &Setup::default());
+    let question = "import os; print(os.confstr('CS_GNU_LIBC_VERSION'))";
+    let version = |told: &str| told.trim().rsplit_once('.').and_then(|(_, minor)| minor.parse::<u32>().ok());
+    let old = version(&container.output(["python3", "-c", question]));
+    let here = version(&support::containers::succeed(Command::new("python3").args(["-c", question])));
+    assert!(old.is_some() && old < here, "{old:?} in it, {here:?} here");
 }
 
 #[test]
@@ -99,9 +148,9 @@ fn a_container_ends_with_its_test_however_that_ends() {
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
 fn kubectl_finds_the_pods_of_a_deployment_and_what_they_were_rolled_out_from() {
-    let Some(containers) = with_kubectl() else { return };
+    let Some((containers, kubectl)) = with_kubectl() else { return };
     let container = containers.start(Image::Python, &Setup { memory_mib: Some(256), ..Setup::restricted() });
-    let cluster = containers.cluster(&json!({
+    let cluster = kubectl.cluster(&json!({
         "workload": { "revisions": [
             { "image": "ghcr.io/berriai/litellm:v1.104.9", "digest": "sha256:aa", "created": "2026-01-01T00:00:00Z" },
             { "image": "ghcr.io/berriai/litellm:v1.106.2", "digest": "sha256:bb", "created": "2026-02-01T00:00:00Z" },
@@ -114,7 +163,7 @@ fn kubectl_finds_the_pods_of_a_deployment_and_what_they_were_rolled_out_from() {
                 "last_state": { "terminated": { "exitCode": 137, "reason": "OOMKilled" } },
             }] },
         ],
-        "objects": [{ "kind": "Event", "metadata": { "name": "e" }, "reason": "Unhealthy", "message": "Readiness probe" }],
+        "objects": [{ "kind": "Event", "metadata": { "name": "e" }, "reason": "Unhealthy" }],
     }));
 
     let get = |what: &[&str]| -> Value {
@@ -144,9 +193,9 @@ fn kubectl_finds_the_pods_of_a_deployment_and_what_they_were_rolled_out_from() {
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
 fn kubectl_exec_carries_bytes_both_ways_and_the_exit_code() {
-    let Some(containers) = with_kubectl() else { return };
+    let Some((containers, kubectl)) = with_kubectl() else { return };
     let container = containers.start(Image::Python, &Setup::restricted());
-    let cluster = containers.cluster(&json!({ "pods": [pod("litellm-0", &container)] }));
+    let cluster = kubectl.cluster(&json!({ "pods": [pod("litellm-0", &container)] }));
 
     let bytes: Vec<u8> = (0..1_000_000_u32).map(|n| (n % 251) as u8).collect();
     let echo = ["exec", "-i", "litellm-0", "--", "sh", "-c", "cat; echo done >&2; exit 7"];
@@ -164,9 +213,9 @@ fn kubectl_exec_carries_bytes_both_ways_and_the_exit_code() {
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
 fn what_was_executed_lives_on_when_kubectl_dies_and_its_input_ends() {
-    let Some(containers) = with_kubectl() else { return };
+    let Some((containers, kubectl)) = with_kubectl() else { return };
     let container = containers.start(Image::Python, &Setup::default());
-    let cluster = containers.cluster(&json!({ "pods": [pod("litellm-0", &container)] }));
+    let cluster = kubectl.cluster(&json!({ "pods": [pod("litellm-0", &container)] }));
 
     let script = "echo begun; cat > /tmp/got; echo over; sleep 1000";
     let mut kubectl = cluster.kubectl(["exec", "-i", "litellm-0", "--", "sh", "-c", script]);
@@ -186,9 +235,9 @@ fn what_was_executed_lives_on_when_kubectl_dies_and_its_input_ends() {
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
 fn kubectl_debug_runs_beside_a_container_with_what_its_profile_gives() {
-    let Some(containers) = with_kubectl() else { return };
+    let Some((containers, kubectl)) = with_kubectl() else { return };
     let container = containers.start(Image::Python, &Setup::restricted());
-    let cluster = containers.cluster(&json!({ "pods": [pod("litellm-0", &container)] }));
+    let cluster = kubectl.cluster(&json!({ "pods": [pod("litellm-0", &container)] }));
 
     for (profile, sees) in [("general", true), ("baseline", false)] {
         let name = format!("--container={profile}");
@@ -209,9 +258,75 @@ fn kubectl_debug_runs_beside_a_container_with_what_its_profile_gives() {
 
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
+fn where_pods_are_restricted_a_debug_container_gives_up_everything_and_ends_with_its_cluster() {
+    let Some((containers, kubectl)) = with_kubectl() else { return };
+    let container = containers.start(Image::Python, &Setup::restricted());
+    let cluster = kubectl.cluster(&json!({ "pod_security": "restricted", "pods": [pod("litellm-0", &container)] }));
+    let dir = tempfile::tempdir().expect("a folder");
+    let custom = dir.path().join("custom.json");
+    fs::write(&custom, json!({ "securityContext": { "runAsUser": 1000 } }).to_string()).expect("a file");
+    let image = format!("--image={}", Image::Python.name());
+    let debug = ["debug", "litellm-0", &image, "--target=litellm"];
+
+    let general = cluster.kubectl(debug).args(["--profile=general", "--", "true"]).output().expect("kubectl");
+    let said = String::from_utf8_lossy(&general.stderr);
+    assert!(said.contains(r#"pods "litellm-0" is forbidden: violates PodSecurity "restricted:latest": "#), "{said}");
+    let mut restricted = cluster.kubectl(debug);
+    restricted.args(["--profile=restricted", "--stdin", "--quiet", "--custom"]).arg(&custom);
+    restricted.args(["--", "sh", "-c", "id -u; head -c 5 /proc/1/environ; exec sleep 1000"]);
+    let mut attached = restricted.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("kubectl can be started");
+    let mut said = [0; 10];
+    attached.stdout.as_mut().expect("a pipe").read_exact(&mut said).expect("it says so much");
+    assert_eq!(String::from_utf8_lossy(&said), "1000\nPATH=");
+
+    assert_eq!(container.pids().len(), 2, "it shares the processes of its target");
+    drop(cluster);
+    attached.wait().expect("it is ours");
+    assert_eq!(container.pids().len(), 1);
+}
+
+#[test]
+#[ignore = "needs the lab: run scripts/test"]
+fn of_several_containers_the_one_that_is_named_is_asked() {
+    let Ok(kubectl) = Kubectl::require().map_err(skip) else { return };
+    let cluster = kubectl.cluster(&json!({ "workload": { "kind": "StatefulSet" }, "pods": [{
+        "name": "litellm-0",
+        "containers": [
+            { "name": "litellm", "exec": [{ "run": ["echo", "here:"] }], "previous_log": [{ "text": "Killed" }] },
+            { "name": "proxy", "exec": [{ "stdout": "of the sidecar" }], "log": [{ "text": "of the sidecar" }] },
+        ],
+    }] }));
+    assert_eq!(cluster.output(["exec", "sts/litellm", "-c", "litellm", "--", "id", "-u"]), "here: id -u\n");
+    assert_eq!(cluster.output(["exec", "litellm-0", "-c", "proxy", "--", "id"]), "of the sidecar");
+    assert_eq!(cluster.output(["logs", "litellm-0", "-c", "proxy"]), "of the sidecar\n");
+    assert_eq!(cluster.output(["logs", "litellm-0", "-c", "litellm", "--previous"]), "Killed\n");
+    let wrong = cluster.kubectl(["exec", "litellm-0", "-c", "none", "--", "id"]).output().expect("kubectl");
+    let said = String::from_utf8_lossy(&wrong.stderr);
+    assert_eq!(said, "Error from server (BadRequest): container none is not valid for pod litellm-0\n");
+}
+
+#[test]
+#[ignore = "needs the lab: run scripts/test"]
+fn who_may_not_execute_is_told_so_in_the_words_of_the_api_server() {
+    let Ok(kubectl) = Kubectl::require().map_err(skip) else { return };
+    let cluster = kubectl.cluster(&json!({
+        "pods": [{ "name": "litellm-0", "containers": [{ "name": "litellm", "exec": [{ "stdout": "" }] }] }],
+        "forbidden": [{ "verb": "create", "resource": "pods/exec" }],
+    }));
+    let refused = cluster.kubectl(["exec", "litellm-0", "--", "id"]).output().expect("kubectl can be started");
+    let why = r#"User "dev" cannot create resource "pods/exec" in API group "" in the namespace "llm""#;
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(said, format!("Error from server (Forbidden): pods \"litellm-0\" is forbidden: {why}\n"));
+    assert_eq!(refused.status.code(), Some(1));
+    let may = cluster.kubectl(["auth", "can-i", "create", "pods", "--subresource=exec"]).output().expect("kubectl");
+    assert_eq!(may.stdout, b"no\n");
+}
+
+#[test]
+#[ignore = "needs the lab: run scripts/test"]
 fn a_cluster_refuses_breaks_and_simulates_as_it_is_told() {
-    let Some(containers) = with_kubectl() else { return };
-    let cluster = containers.cluster(&json!({
+    let Ok(kubectl) = Kubectl::require().map_err(skip) else { return };
+    let cluster = kubectl.cluster(&json!({
         "namespace": "llm",
         "pods": [
             { "name": "answers", "containers": [{ "name": "litellm", "exec": [
@@ -220,7 +335,10 @@ fn a_cluster_refuses_breaks_and_simulates_as_it_is_told() {
             ], "log": [{ "age_s": 3600, "text": "old" }, { "text": "new" }] }] },
             { "name": "silent", "containers": [{ "name": "litellm", "exec": [{ "hang": true }] }] },
         ],
-        "forbidden": [{ "verb": "patch", "resource": "pods/ephemeralcontainers" }, { "verb": "list", "resource": "nodes" }],
+        "forbidden": [
+            { "verb": "patch", "resource": "pods/ephemeralcontainers" },
+            { "verb": "list", "resource": "nodes" },
+        ],
         "broken": { "events": "garbage", "deployments": "error" },
         "absent": ["metrics.k8s.io"],
     }));

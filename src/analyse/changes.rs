@@ -114,33 +114,31 @@ fn since_start(facts: &Facts) -> Vec<Change> {
     changes
 }
 
+/// What a fingerprint says once, in the order in which it is told; none where it could not be read.
+pub fn said_once(print: &Fingerprint<Clean>) -> [(Area, &'static str, Option<String>); 14] {
+    let text = |value: &Option<Clean>| value.as_ref().map(Clean::to_string);
+    let word = |value: serde_json::Result<serde_json::Value>| value.ok()?.as_str().map(str::to_owned);
+    [
+        (Area::LiteLlm, "LiteLLM", text(&print.litellm.version)),
+        (Area::Workers, "workers asked for", print.litellm.workers_configured.map(|workers| workers.to_string())),
+        (Area::Workers, "workers running", Some(print.litellm.workers_running.to_string())),
+        (Area::Workers, "server", word(serde_json::to_value(print.litellm.server))),
+        (Area::Workers, "way of starting workers", word(serde_json::to_value(print.litellm.worker_mode))),
+        (Area::Workers, "event loop", text(&print.litellm.event_loop)),
+        (Area::Limits, "CPU limit", Some(limit_of(print.cgroup.cpu_quota_cores.map(|cores| limit(cores) + " cores")))),
+        (Area::Limits, "memory limit", Some(limit_of(print.cgroup.memory_limit_bytes.map(gib)))),
+        (Area::Limits, "CPUs to run on", print.host.cpus_allowed.map(|cpus| cpus.to_string())),
+        (Area::Package, "Python", text(&print.python.version)),
+        (Area::Host, "kernel", text(&print.host.kernel)),
+        (Area::Host, "operating system", text(&print.host.os)),
+        (Area::Host, "CPU model", text(&print.host.cpu_model)),
+        (Area::Host, "image", text(&print.container.image)),
+    ]
+}
+
 fn between_fingerprints(before: &Fingerprint<Clean>, after: &Fingerprint<Clean>) -> Vec<Change> {
-    let facts = |print: &Fingerprint<Clean>| {
-        let text = |value: &Option<Clean>| value.as_ref().map(Clean::to_string);
-        let word = |value: serde_json::Result<serde_json::Value>| value.ok()?.as_str().map(str::to_owned);
-        [
-            (Area::LiteLlm, "LiteLLM", text(&print.litellm.version)),
-            (Area::Workers, "workers asked for", print.litellm.workers_configured.map(|workers| workers.to_string())),
-            (Area::Workers, "workers running", Some(print.litellm.workers_running.to_string())),
-            (Area::Workers, "server", word(serde_json::to_value(print.litellm.server))),
-            (Area::Workers, "way of starting workers", word(serde_json::to_value(print.litellm.worker_mode))),
-            (Area::Workers, "event loop", text(&print.litellm.event_loop)),
-            (
-                Area::Limits,
-                "CPU limit",
-                Some(limit_of(print.cgroup.cpu_quota_cores.map(|cores| limit(cores) + " cores"))),
-            ),
-            (Area::Limits, "memory limit", Some(limit_of(print.cgroup.memory_limit_bytes.map(gib)))),
-            (Area::Limits, "CPUs to run on", print.host.cpus_allowed.map(|cpus| cpus.to_string())),
-            (Area::Package, "Python", text(&print.python.version)),
-            (Area::Host, "kernel", text(&print.host.kernel)),
-            (Area::Host, "operating system", text(&print.host.os)),
-            (Area::Host, "CPU model", text(&print.host.cpu_model)),
-            (Area::Host, "image", text(&print.container.image)),
-        ]
-    };
     // What only one of the captures could read is no change.
-    let both = facts(before).into_iter().zip(facts(after));
+    let both = said_once(before).into_iter().zip(said_once(after));
     let changed = both.filter_map(|((area, what, before), (_, _, after))| {
         let (before, after) = (before?, after?);
         let change = Change { area, what: what.to_owned(), before: Some(before), after: Some(after), note: None };
@@ -154,16 +152,17 @@ fn limit_of(limit: Option<String>) -> String {
 }
 
 fn between_packages(before: &Fingerprint<Clean>, after: &Fingerprint<Clean>) -> Vec<Change> {
-    // A container without its packages' metadata is one whose packages were not read.
-    if before.python.packages.is_empty() || after.python.packages.is_empty() {
-        return Vec::new();
-    }
-    let versions = |packages: &[Package<Clean>]| {
-        // LiteLLM's own version is told first, and by its own name.
-        let others = packages.iter().filter(|package| area_of(package.name.as_str()) == Area::Package);
-        others.map(|package| (package.name.to_string(), package.version.to_string())).collect()
-    };
-    differing(Area::Package, &versions(&before.python.packages), &versions(&after.python.packages))
+    let both = packages(before).zip(packages(after));
+    both.map_or_else(Vec::new, |(before, after)| differing(Area::Package, &before, &after))
+}
+
+/// The version of each package but LiteLLM, which is told first and by its own name. None where packages were not read:
+/// a container without their metadata is one of those.
+pub fn packages(print: &Fingerprint<Clean>) -> Option<Settings> {
+    let all: &[Package<Clean>] = &print.python.packages;
+    let others = all.iter().filter(|package| area_of(package.name.as_str()) == Area::Package);
+    let versions = others.map(|package| (package.name.to_string(), package.version.to_string())).collect();
+    (!all.is_empty()).then_some(versions)
 }
 
 fn between_configs(before: &str, after: &str) -> Vec<Change> {
@@ -180,8 +179,8 @@ fn between_configs(before: &str, after: &str) -> Vec<Change> {
     }
 }
 
-/// One value for each name; where processes differ, all of them.
-fn variables(environs: &[SharedEnviron]) -> Settings {
+/// One value for each variable; where processes differ, all of them.
+pub fn variables(environs: &[SharedEnviron]) -> Settings {
     let mut values: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (name, value) in environs.iter().flat_map(|environ| &environ.variables) {
         let known = values.entry(name).or_default();

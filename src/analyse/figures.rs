@@ -12,6 +12,14 @@ pub fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value + 0.0)
 }
 
+/// The figure in the middle; of two there, what is between them.
+pub fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut sorted: Vec<f64> = values.collect();
+    sorted.sort_by(f64::total_cmp);
+    let (low, high) = (sorted.get(sorted.len().checked_sub(1)? / 2)?, sorted.get(sorted.len() / 2)?);
+    Some(f64::midpoint(*low, *high))
+}
+
 /// Three digits that count, but no more than six behind the point.
 pub fn number(value: f64) -> String {
     // As large as it will be once it is rounded: 0.09996 is written as 0.100.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::analyse::figures::counted;
+use crate::analyse::figures::{counted, median};
 use crate::analyse::frames::drawn;
 use crate::analyse::functions::seconds;
 use crate::analyse::verdict::Worker;
@@ -63,10 +63,9 @@ pub fn heat(workers: &[Worker], profile: &Profile<Clean>) -> Option<Heat> {
         let sentence = format!("Idle: of {all} the busiest, {pid}, uses {top:.1} % of a core.");
         return Some(Heat { spread: Spread::Idle, sentence, hottest: None, function: None });
     }
-    if others.is_empty() {
+    let Some(median) = median(others.iter().map(|worker| worker.core_percent)) else {
         return Some(heat(Spread::Single, format!("One worker, {pid}, uses {top:.1} % of a core.")));
-    }
-    let median = median(others);
+    };
     let rest = match others.len() {
         1 => format!("worker {} {median:.1} %", others[0].pid),
         count => format!("the median of the other {count} is {median:.1} %"),
@@ -84,13 +83,6 @@ pub fn heat(workers: &[Worker], profile: &Profile<Clean>) -> Option<Heat> {
     let (spread, word) = if even { (Spread::Even, "Evenly spread") } else { (Spread::Uneven, "Unevenly spread") };
     let lowest = if others.len() == 1 { String::new() } else { format!(", the lowest {coolest:.1} %") };
     Some(heat(spread, format!("{word}: worker {pid} uses {top:.1} % of a core, {rest}{lowest}.")))
-}
-
-fn median(workers: &[Worker]) -> f64 {
-    let mut percents: Vec<f64> = workers.iter().map(|worker| worker.core_percent).collect();
-    percents.sort_by(f64::total_cmp);
-    let middle = percents.len() / 2;
-    if percents.len() % 2 == 1 { percents[middle] } else { f64::midpoint(percents[middle - 1], percents[middle]) }
 }
 
 /// The function in which the hottest worker spends most CPU of its own beyond the others' mean, and how much.

@@ -14,7 +14,7 @@ const BYTES_PER_WORKER: u64 = 4 << 30;
 /// A machine sold with 8 GiB shows a little less, since its firmware and its kernel keep some.
 const MEMORY_KEPT_BY_THE_MACHINE: f64 = 0.07;
 /// The share of periods at which Kubernetes' own alert, `CPUThrottlingHigh`, fires.
-const MOST_THROTTLED_PERCENT: f64 = 25.0;
+pub const MOST_THROTTLED_PERCENT: f64 = 25.0;
 /// Threads that wait for a CPU for more than a tenth of the time that they run are short of CPUs.
 const MUCH_WAITING: f64 = 0.1;
 

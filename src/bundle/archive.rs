@@ -18,6 +18,9 @@ use crate::bundle::manifest::FileEntry;
 /// The largest attachment that GitHub takes.
 pub const LARGEST_BYTES: usize = 25_000_000;
 
+/// The longest name of a host, and of a pod as its host.
+const LONGEST_NAME: usize = 63;
+
 /// One file of the bundle to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Artifact {
@@ -44,6 +47,13 @@ impl Artifact {
     pub fn entry(&self) -> FileEntry {
         FileEntry { name: self.name.clone(), bytes: self.bytes.len() as u64, sha256: sha256(&self.bytes) }
     }
+}
+
+/// What of a name can be part of a file's name anywhere; none where nothing can.
+pub fn fit_for_file_name(name: &str) -> Option<String> {
+    let fit = |character: &char| character.is_ascii_alphanumeric() || matches!(character, '-' | '.' | '_');
+    let fit: String = name.chars().filter(fit).skip_while(|character| *character == '.').take(LONGEST_NAME).collect();
+    (!fit.is_empty()).then_some(fit)
 }
 
 /// SHA-256 in hexadecimal.

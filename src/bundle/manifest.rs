@@ -35,9 +35,9 @@ pub struct Format {
 }
 
 impl Format {
-    /// Why this program cannot read the format; none when it can.
-    pub fn refusal(self) -> Option<String> {
-        (self.major > FORMAT.major).then(|| format!("it has format {self}, and this program knows {FORMAT} at most"))
+    /// Why a program that knows another format cannot read this one; none when it can.
+    pub fn refusal(self, known: Self) -> Option<String> {
+        (self.major > known.major).then(|| format!("it has format {self}, and this program knows {known} at most"))
     }
 }
 
@@ -45,6 +45,17 @@ impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.major, self.minor)
     }
+}
+
+/// What a bundle is of. The manifest of a single capture does not say it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// One capture.
+    #[default]
+    Capture,
+    /// Captures of several pods, see [`FleetManifest`](crate::fleet::manifest::FleetManifest).
+    Fleet,
 }
 
 /// How far the capture came.

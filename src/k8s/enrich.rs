@@ -67,6 +67,9 @@ pub fn enrich(path: &Path, origin: Origin<'_>, seen: &Seen) -> Result<Enriched, 
     files.push(Artifact::json(REDACTIONS, &report).context("JSON")?);
     let manifest = &mut facts.manifest;
     manifest.format = FORMAT;
+    // By the pod: one in its node's network has its node's name, as all others there have.
+    let (_, time) = manifest.name.rsplit_once('-').unwrap_or_default();
+    manifest.name = format!("litellm-cpu-{}-{time}", origin.pod.metadata.name);
     manifest.redactions = report.removed.iter().map(|redaction| redaction.count).sum();
     let whole = manifest.gaps.iter().all(|gap| gap.weight == Weight::Note) && manifest.interrupted_by.is_none();
     manifest.status = if whole { Status::Complete } else { Status::Partial };

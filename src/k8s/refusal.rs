@@ -66,7 +66,12 @@ impl Refusal {
             "no such host",
         ]) {
             Self::Unreachable(last)
-        } else if says(&["invalid character", "couldn't get current server API group list", "cannot unmarshal"]) {
+        } else if says(&[
+            "invalid character",
+            "couldn't get current server API group list",
+            "cannot unmarshal",
+            "serializer for",
+        ]) {
             Self::Garbled(last)
         } else if last.is_empty() {
             Self::Broken(format!("kubectl {} failed without a word", arguments.join(" ")))

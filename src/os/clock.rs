@@ -37,9 +37,14 @@ pub fn utc(moment: Timestamp) -> String {
     moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// Now, for file names: no colons, since `tar` reads a colon as a host.
+/// Now, for file names.
 pub fn utc_for_file_name() -> String {
-    Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string()
+    for_file_name(Timestamp::now())
+}
+
+/// A moment, for file names: no colons, since `tar` reads a colon as a host.
+pub fn for_file_name(moment: Timestamp) -> String {
+    moment.strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
 /// A wait that ends on a signal too.

@@ -53,7 +53,7 @@ pub struct Heading {
     pub subtitle: String,
 }
 
-/// Colours for every frame of a profile.
+/// Colours for every frame of one profile or more.
 #[derive(Debug)]
 pub struct Palette {
     map: PaletteMap,
@@ -61,29 +61,47 @@ pub struct Palette {
     kinds: Vec<Kind>,
 }
 
+impl Default for Palette {
+    fn default() -> Self {
+        let mut palette = Self { map: PaletteMap::default(), kinds: Kind::ALL.to_vec() };
+        // Not every engine sees what the interpreter does.
+        palette.kinds.retain(|kind| *kind != Kind::Interpreter);
+        palette.map.insert(NATIVE, colour_of(Kind::Native));
+        for name in [NOT_SAMPLED, ROOT] {
+            palette.add_no_code(name);
+        }
+        palette
+    }
+}
+
 impl Palette {
-    /// Gives each frame the colour of its kind.
+    /// Gives each frame of a profile the colour of its kind.
     pub fn of(profile: &Profile<Clean>) -> Self {
-        let mut map = PaletteMap::default();
-        let mut interpreter = false;
+        let mut palette = Self::default();
+        palette.add(profile);
+        palette
+    }
+
+    /// The frames of another profile beside those that are there.
+    pub fn add(&mut self, profile: &Profile<Clean>) {
         for frame in &profile.frames {
             let name = drawn(frame);
             let kind = Kind::of(frame);
-            interpreter |= kind == Kind::Interpreter;
+            if !self.kinds.contains(&kind) {
+                self.kinds = Kind::ALL.to_vec();
+            }
             let colour = shade(colour_of(kind), &name);
-            map.insert(name, colour);
+            self.map.insert(name, colour);
         }
         for thread in &profile.threads {
-            map.insert(thread.name.as_str().replace([';', '\n'], ":"), LIGHT);
-            map.insert(format!("worker {}", thread.process.pid), LIGHT);
+            self.add_no_code(thread.name.as_str().replace([';', '\n'], ":"));
+            self.add_no_code(format!("worker {}", thread.process.pid));
         }
-        map.insert(NATIVE, colour_of(Kind::Native));
-        for name in [NOT_SAMPLED, ROOT] {
-            map.insert(name, LIGHT);
-        }
-        // Not every engine sees what the interpreter does.
-        let kinds = Kind::ALL.into_iter().filter(|kind| interpreter || *kind != Kind::Interpreter).collect();
-        Self { map, kinds }
+    }
+
+    /// A frame that is no code, but holds others together.
+    pub fn add_no_code(&mut self, name: impl Into<String>) {
+        self.map.insert(name.into(), LIGHT);
     }
 }
 
@@ -157,7 +175,7 @@ fn colour_of(kind: Kind) -> Color {
     Color { r, g, b }
 }
 
-/// Workers, threads and time of which nothing is known: no code, so no strong colour.
+/// Pods, workers, threads and time of which nothing is known: no code, so no strong colour.
 const LIGHT: Color = Color { r: 226, g: 226, b: 226 };
 
 /// The same hue a little lighter or darker, so that neighbours can be told apart; the same name always alike.

@@ -19,5 +19,5 @@ def burn_in_container(seconds: float) -> int:
 if __name__ == "__main__":
     print("ready", flush=True)
     while True:
-        burn_in_container(0.01)
-        time.sleep(0.01)
+        burn_in_container(0.1)
+        time.sleep(0.1)

@@ -1,27 +1,25 @@
-//! Containers of `scripts/lab-containers`, and a cluster made of them that a real kubectl talks to.
+//! Containers of `scripts/lab-containers`: started as a pod's are, looked into, and gone with their test.
 
 use std::{
     collections::BTreeSet,
     fs,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
 };
 
 use nix::unistd::geteuid;
-use serde::Deserialize;
-use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use super::{
-    lab::{self, Case, Lab},
+    lab::{self, Case, Lab, Load, LoadResult},
     repository,
 };
 
-/// Where LiteLLM listens in a container, in which it is alone.
+/// Where LiteLLM listens in a container, in whose network it is alone.
 const PORT: u16 = 4000;
+const URL: &str = "http://127.0.0.1:4000";
 /// What an HTTP answer is asked for with: the images have no curl.
 const ASK: &str = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=5).status)";
 
@@ -35,26 +33,14 @@ impl Containers {
     /// Waits for this test's turn, or says why there are none here.
     #[track_caller]
     pub fn require() -> Result<Self, &'static str> {
-        let config = lab::dir().join("containers/containers.conf");
+        let config = config();
         if !geteuid().is_root() {
             return Err("only root can run containers");
         }
         if !config.exists() || !is_there("podman") {
-            return Err("there is no podman: run scripts/lab-containers");
+            return Err("there are no containers: run scripts/lab-containers");
         }
         Ok(Self { config, _lab: Lab::require() })
-    }
-
-    /// A kubectl that opens a WebSocket to execute something, which it does by itself from 1.31 on.
-    pub fn require_kubectl(&self) -> Result<(), &'static str> {
-        let told = Command::new("kubectl").args(["version", "--client", "--output", "json"]).output();
-        let told: Value = told.ok().and_then(|told| serde_json::from_slice(&told.stdout).ok()).unwrap_or_default();
-        let minor = told["clientVersion"]["minor"].as_str().unwrap_or_default();
-        match minor.trim_end_matches('+').parse::<u32>() {
-            Ok(minor) if minor >= 31 => Ok(()),
-            Ok(_) => Err("kubectl is older than 1.31, it does not speak WebSocket"),
-            Err(_) => Err("there is no kubectl"),
-        }
     }
 
     /// Starts one, which runs when this returns.
@@ -78,8 +64,9 @@ impl Containers {
         let mut setup = setup.clone();
         setup.command = vec!["--config".to_owned(), format!("/app/{}.yaml", config.name())];
         setup.command.extend(["--port", &PORT.to_string(), "--num_workers", &workers.to_string()].map(str::to_owned));
+        let key = key();
         let needed = [
-            ("LITELLM_MASTER_KEY", KEY),
+            ("LITELLM_MASTER_KEY", key.as_str()),
             ("LITELLM_LOCAL_MODEL_COST_MAP", "True"),
             ("LAB_ANSWER", "lorem ipsum dolor sit amet"),
             ("LAB_LONG_ANSWER", "lorem ipsum dolor sit amet"),
@@ -96,26 +83,29 @@ impl Containers {
         assert_eq!(served.count(), workers, "LiteLLM ended:\n{}", container.log());
         container
     }
-
-    /// A cluster as `tests/lab/kube.py` is told.
-    #[track_caller]
-    pub fn cluster(&self, told: &Value) -> Cluster {
-        Cluster::start(&self.config, told)
-    }
 }
 
-/// The master key of a LiteLLM in a container. It is known nowhere else.
-pub const KEY: &str = "sk-lab-5f0c1b7e9a2d4c6880e3f1a7b2c4d6e8";
+/// A master key that is known nowhere else.
+fn key() -> String {
+    let uuid = fs::read_to_string("/proc/sys/kernel/random/uuid").expect("the kernel has random numbers");
+    format!("sk-lab-{}", uuid.trim().replace('-', ""))
+}
+
+/// What podman is told by, of `scripts/lab-containers`, which takes it away where containers cannot be had.
+#[track_caller]
+pub fn config() -> PathBuf {
+    lab::dir().join("containers/containers.conf")
+}
 
 fn is_there(program: &str) -> bool {
     Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }
 
-/// A shell that removes a container when its standard input ends: when the container is dropped, and also when the test
-/// is killed. In a process group of its own, so that a Ctrl-C does not take it first.
+/// A shell that removes a container, and all that share its processes, when its standard input ends: when the container is
+/// dropped, and also when the test is killed. In a process group of its own, so that a Ctrl-C does not take it first.
 fn keeper(config: &Path, name: &str) -> Child {
     Command::new("sh")
-        .args(["-c", "cat >/dev/null; exec podman rm --force --time 0 --ignore \"$0\" >/dev/null", name])
+        .args(["-c", "cat >/dev/null; exec podman rm --force --depend --time 0 --ignore \"$0\" >/dev/null", name])
         .env("CONTAINERS_CONF", config)
         .stdin(Stdio::piped())
         .process_group(0)
@@ -123,8 +113,9 @@ fn keeper(config: &Path, name: &str) -> Child {
         .expect("sh can be started")
 }
 
+/// What a program prints, which must succeed.
 #[track_caller]
-fn succeed(command: &mut Command) -> String {
+pub fn succeed(command: &mut Command) -> String {
     let output = command.stdin(Stdio::null()).output().expect("it can be started");
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text in UTF-8")
@@ -141,7 +132,7 @@ pub enum Image {
     Python,
     /// No file at all.
     Bare,
-    /// A shell on a C library of 2020, older than what this program was linked with.
+    /// One process of Debian 11's CPython 3.9 that burns CPU, on a C library of 2020; it cannot be had everywhere.
     OldGlibc,
 }
 
@@ -211,6 +202,8 @@ pub struct Setup {
     /// The memory limit.
     pub memory_mib: Option<u32>,
     pub variables: Vec<(String, String)>,
+    /// Files of this machine, and where they are in it, to be read and executed.
+    pub files: Vec<(PathBuf, &'static str)>,
     /// What is run; the image's own command unless told.
     pub command: Vec<String>,
     /// Whose processes it shares.
@@ -254,6 +247,7 @@ impl Setup {
         options.extend(self.cores.map(|cores| format!("--cpus={cores}")));
         options.extend(self.memory_mib.map(|mib| format!("--memory={mib}m")));
         options.extend(self.variables.iter().map(|(name, value)| format!("--env={name}={value}")));
+        options.extend(self.files.iter().map(|(from, to)| format!("--volume={}:{to}:ro", from.display())));
         options.extend(self.beside.iter().map(|name| format!("--pid=container:{name}")));
         options
     }
@@ -372,22 +366,53 @@ impl Container {
         files
     }
 
-    /// Asks its LiteLLM, from within: `/health/liveliness` and the like. Gives the HTTP status.
+    /// The master key of its LiteLLM.
     #[track_caller]
-    pub fn get(&self, path: &str) -> u16 {
-        let url = format!("http://127.0.0.1:{PORT}{path}");
-        self.output(["python3", "-c", ASK, &url]).trim().parse().expect("a status")
+    pub fn key(&self) -> String {
+        let variables = self.told("{{range .Config.Env}}{{println .}}{{end}}");
+        let key = variables.lines().find_map(|line| line.strip_prefix("LITELLM_MASTER_KEY="));
+        key.expect("a container with LiteLLM has one").to_owned()
     }
 
-    /// A load on its LiteLLM from within, so many requests at most, four at a time; it ends with what is returned.
-    pub fn load(&self, case: Case, requests: u32) -> ContainerLoad {
-        let url = format!("http://127.0.0.1:{PORT}");
-        let key = format!("--env=LITELLM_MASTER_KEY={KEY}");
-        let requests = requests.to_string();
-        let command = ["python3", "/app/load.py", "--url", &url, "--case", case.name(), "--connections", "4"];
-        let mut exec = self.exec_with([&key], command);
-        exec.args(["--duration", "300", "--requests", &requests]).stdout(Stdio::piped());
-        ContainerLoad { generator: exec.spawn().expect("podman can be started") }
+    /// A program of this machine in its network, in which nothing else is. Its CPU is not the container's.
+    #[track_caller]
+    pub fn in_its_network<const N: usize>(&self, command: [&str; N]) -> Command {
+        let mut nsenter = Command::new("nsenter");
+        nsenter.args(["--target", &self.pid().to_string(), "--net"]).args(command).stdin(Stdio::null());
+        nsenter
+    }
+
+    /// Asks its LiteLLM for `/health/liveliness` and the like. Gives the HTTP status.
+    #[track_caller]
+    pub fn get(&self, path: &str) -> u16 {
+        let url = format!("{URL}{path}");
+        succeed(&mut self.in_its_network(["python3", "-c", ASK, &url])).trim().parse().expect("a status")
+    }
+
+    /// Sends its LiteLLM so many requests, four at a time, waits for the answers and says what came of them.
+    #[track_caller]
+    pub fn send(&self, case: Case, requests: u32) -> LoadResult {
+        self.drive(case, ["--connections", "4", "--requests", &requests.to_string()]).result()
+    }
+
+    /// Requests to its LiteLLM, as fast as they are answered, until the load is dropped.
+    #[track_caller]
+    pub fn load(&self, case: Case, connections: usize) -> Load {
+        self.drive(case, ["--connections", &connections.to_string()])
+    }
+
+    /// Requests to its LiteLLM at an even rate, until the load is dropped.
+    #[track_caller]
+    pub fn steady_load(&self, case: Case, rps: f64) -> Load {
+        self.drive(case, ["--rps", &rps.to_string()])
+    }
+
+    #[track_caller]
+    fn drive<const N: usize>(&self, case: Case, arguments: [&str; N]) -> Load {
+        let mut load = self.in_its_network(["python3"]);
+        load.arg(repository().join("tests/lab/load.py")).args(["--url", URL, "--case", case.name()]);
+        load.args(["--duration", "300"]).args(arguments).env("LITELLM_MASTER_KEY", self.key());
+        Load { generator: load.stdout(Stdio::piped()).spawn().expect("nsenter can be started") }
     }
 }
 
@@ -416,130 +441,4 @@ fn walk(folder: &Path, visit: &mut impl FnMut(&Path, u64)) {
             walk(&entry.path(), visit);
         }
     }
-}
-
-/// Requests from within a container. What runs there ends with the container, or when all is sent.
-pub struct ContainerLoad {
-    generator: Child,
-}
-
-impl ContainerLoad {
-    /// Waits for its end.
-    #[track_caller]
-    pub fn result(self) -> lab::LoadResult {
-        let output = self.generator.wait_with_output().expect("the load ends");
-        serde_json::from_slice(&output.stdout).expect("load.py prints a line of JSON")
-    }
-}
-
-/// See `tests/lab/kube.py`, which serves it until this is dropped or the test is killed.
-pub struct Cluster {
-    front: Child,
-    facts: Facts,
-    home: TempDir,
-}
-
-#[derive(Deserialize)]
-struct Facts {
-    url: String,
-    kubeconfig: PathBuf,
-    requests: PathBuf,
-}
-
-/// A request that the API server was sent.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Request {
-    pub method: String,
-    pub path: String,
-    pub query: Vec<(String, String)>,
-    /// None where the client went before it was answered.
-    pub status: Option<u16>,
-    /// Unix time.
-    pub begin_s: f64,
-    /// Unix time.
-    pub end_s: f64,
-}
-
-impl Cluster {
-    #[track_caller]
-    fn start(config: &Path, told: &Value) -> Self {
-        let home = tempfile::tempdir().expect("a folder");
-        let path = home.path().join("cluster.json");
-        fs::write(&path, told.to_string()).expect("a file");
-        let mut front = Command::new(lab::python())
-            .arg(repository().join("tests/lab/kube.py"))
-            .arg("--cluster")
-            .arg(path)
-            .env("CONTAINERS_CONF", config)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .expect("python can be started");
-        let mut line = String::new();
-        BufReader::new(front.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line of UTF-8");
-        Self { facts: serde_json::from_str(&line).expect("it serves; otherwise it said why"), front, home }
-    }
-
-    /// What `KUBECONFIG` is to be.
-    pub fn kubeconfig(&self) -> &Path {
-        &self.facts.kubeconfig
-    }
-
-    /// Where the API server listens.
-    pub fn url(&self) -> &str {
-        &self.facts.url
-    }
-
-    /// The environment in which kubectl talks to this cluster and keeps nothing of it elsewhere.
-    pub fn variables(&self) -> [(&'static str, PathBuf); 3] {
-        let home = self.home.path();
-        [("KUBECONFIG", self.facts.kubeconfig.clone()), ("HOME", home.into()), ("KUBECACHEDIR", home.join("cache"))]
-    }
-
-    /// A kubectl.
-    pub fn kubectl<const N: usize>(&self, arguments: [&str; N]) -> Command {
-        let mut kubectl = Command::new("kubectl");
-        kubectl.args(arguments).envs(self.variables()).stdin(Stdio::null());
-        kubectl
-    }
-
-    /// What a kubectl prints, which must succeed.
-    #[track_caller]
-    pub fn output<const N: usize>(&self, arguments: [&str; N]) -> String {
-        succeed(&mut self.kubectl(arguments))
-    }
-
-    /// What a kubectl prints for this input.
-    #[track_caller]
-    pub fn feed<const N: usize>(&self, arguments: [&str; N], input: &[u8]) -> Output {
-        let mut kubectl = self.kubectl(arguments);
-        kubectl.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = kubectl.spawn().expect("kubectl can be started");
-        let mut stdin = child.stdin.take().expect("a pipe");
-        let input = input.to_vec();
-        let writer = std::thread::spawn(move || stdin.write_all(&input));
-        let output = child.wait_with_output().expect("kubectl ends");
-        let _ = writer.join().expect("the input was written, or kubectl ended before");
-        output
-    }
-
-    /// All requests that were answered so far.
-    #[track_caller]
-    pub fn requests(&self) -> Vec<Request> {
-        let lines = fs::read_to_string(&self.facts.requests).expect("what the front keeps");
-        lines.lines().map(|line| serde_json::from_str(line).expect("a request in JSON")).collect()
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        drop(self.front.stdin.take());
-        let _ = self.front.wait();
-    }
-}
-
-/// A pod of one container, for [`Containers::cluster`].
-pub fn pod(name: &str, container: &Container) -> Value {
-    json!({ "name": name, "containers": [{ "name": "litellm", "container": container.name() }] })
 }

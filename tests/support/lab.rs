@@ -313,7 +313,7 @@ impl Case {
 
 /// Requests, until this is dropped.
 pub struct Load {
-    generator: Child,
+    pub(super) generator: Child,
 }
 
 /// What came of a load.

@@ -3,6 +3,7 @@
 #![expect(dead_code, reason = "each file of tests uses a part of it")]
 
 pub mod bundle;
+pub mod cluster;
 pub mod containers;
 pub mod interpreters;
 pub mod lab;
@@ -15,7 +16,10 @@ use std::{
     ffi::OsStr,
     fs,
     io::{Read, Write},
-    os::unix::process::{CommandExt, ExitStatusExt},
+    os::unix::{
+        fs::PermissionsExt,
+        process::{CommandExt, ExitStatusExt},
+    },
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread::{self, JoinHandle},
@@ -352,6 +356,12 @@ pub fn names_in(dir: &Path) -> Vec<String> {
         entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8")).collect();
     names.sort();
     names
+}
+
+/// A program of a few lines.
+pub fn write_program(path: &Path, text: &str) {
+    fs::write(path, text).expect("a file");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a file of ours");
 }
 
 /// A file's name and what is in it.

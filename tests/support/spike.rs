@@ -58,7 +58,7 @@ pub fn facts(words: Words) -> Facts {
     after
 }
 
-fn clean(text: &str) -> Clean {
+pub fn clean(text: &str) -> Clean {
     Redactor::new(&Sources::default()).text("test", &Raw::new(text))
 }
 

@@ -252,7 +252,8 @@ fn outside(document: &mut Document, facts: &Facts) {
     ));
 }
 
-fn gaps(document: &mut Document, gaps: &[Gap]) {
+/// Every gap with its reason and its cure.
+pub fn gaps(document: &mut Document, gaps: &[Gap]) {
     if gaps.is_empty() {
         document.block("None: everything that was looked for was found.");
         return;

@@ -26,6 +26,7 @@ use crate::render::figures::utc;
 use crate::render::markdown::{Document, text};
 
 pub use form::{Link, form_link};
+pub use missing::gaps;
 
 /// The charts of the bundle, as pictures to drop into the ticket.
 pub const CHARTS: [&str; 4] = ["charts/cpu.png", "charts/memory.png", "charts/traffic.png", "charts/latency.png"];
