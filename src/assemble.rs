@@ -217,6 +217,7 @@ impl Kept<'_> {
         Ok(Evidence {
             started_utc: manifest.started_utc,
             epoch_utc: begun.epoch_utc,
+            stacks: begun.stacks,
             slices: work.records(work::SLICES)?,
             workers: sampled.workers,
             samplers,
@@ -313,6 +314,8 @@ fn gaps_of(evidence: &Evidence, verdict: &Verdict) -> Vec<Gap> {
     let nothing_yet = gaps.iter().all(|gap| gap.weight == Weight::Note);
     if evidence.slices.is_empty() {
         gaps.push(Gap::new("CPU time", "the capture ended before its first slice was finished", "capture for longer"));
+    } else if !evidence.stacks.are_taken() {
+        // That gap was known before the capture began.
     } else if verdict.quality.stacks == 0 && nothing_yet {
         let native = evidence.samplers.iter().any(|sampler| sampler.counts.is_some());
         let cure = if native {

@@ -7,7 +7,7 @@ use std::path::Path;
 use jiff::{Timestamp, Unit};
 use serde::{Deserialize, Serialize};
 
-use crate::analyse::evidence::{Lifetime, Reporter};
+use crate::analyse::evidence::{Lifetime, Reporter, Stacks};
 use crate::baseline;
 use crate::bundle::archive::fit_for_file_name;
 use crate::bundle::manifest::{FORMAT, Manifest, Settings, Status, Tool};
@@ -38,6 +38,9 @@ pub struct Begun {
     pub lifetime: Option<Lifetime>,
     /// What the reporter knows.
     pub reporter: Reporter,
+    /// Whether stacks are taken at all.
+    #[serde(default)]
+    pub stacks: Stacks,
 }
 
 /// What is known before the first sample.
@@ -108,7 +111,7 @@ impl Beginning<'_> {
             interrupted_by: None,
             quality: None,
             overhead: None,
-            gaps: self.collected.gaps.clone(),
+            gaps: self.engine.gap().into_iter().chain(self.collected.gaps.iter().cloned()).collect(),
             redactions: 0,
             files: Vec::new(),
         }
@@ -125,12 +128,6 @@ fn host_name(collected: &Collected, redactor: &mut Redactor) -> String {
 pub fn open_work_folder(beginning: &Beginning<'_>, redactor: &mut Redactor) -> Result<Work, Failure> {
     let plan = beginning.plan;
     let mut manifest = beginning.manifest(redactor);
-    let parent = plan.output.destination.work_parent();
-    let cannot_write = |error: &io::Error| Failure::Output {
-        target: parent.display().to_string(),
-        why: if parent.exists() && !parent.is_dir() { "it is no folder".to_owned() } else { error.to_string() },
-        kept: Kept::Nothing,
-    };
     if let Destination::File(file) = &plan.output.destination
         && file.exists()
     {
@@ -140,8 +137,7 @@ pub fn open_work_folder(beginning: &Beginning<'_>, redactor: &mut Redactor) -> R
             kept: Kept::Nothing,
         });
     }
-    std::fs::create_dir_all(&parent).map_err(|error| cannot_write(&error))?;
-    let (work, name) = Work::create(&parent, &manifest.name).map_err(|error| cannot_write(&error))?;
+    let (work, name) = make_work_folder(&plan.output.destination, &manifest.name)?;
     manifest.name = name;
     let begun = begun(beginning, redactor);
     let mut fill = || -> io::Result<()> {
@@ -157,10 +153,32 @@ pub fn open_work_folder(beginning: &Beginning<'_>, redactor: &mut Redactor) -> R
         work.write(work::MANIFEST, &serde_json::to_vec_pretty(&manifest)?)
     };
     if let Err(error) = fill() {
+        let parent = work.dir().parent().unwrap_or(work.dir()).to_owned();
         let _ = work.remove();
-        return Err(cannot_write(&error));
+        return Err(cannot_write(&parent, &error));
     }
     Ok(work)
+}
+
+/// In the first of the possible places that takes it, with the name that it came to.
+fn make_work_folder(destination: &Destination, name: &str) -> Result<(Work, String), Failure> {
+    let make_in = |parent: &Path| std::fs::create_dir_all(parent).and_then(|()| Work::create(parent, name));
+    let mut first = None;
+    for parent in destination.work_parents() {
+        match make_in(&parent) {
+            Ok(work) => return Ok(work),
+            Err(error) => first = first.or(Some(cannot_write(&parent, &error))),
+        }
+    }
+    Err(first.unwrap_or_else(|| anyhow::anyhow!("no place for the work folder is known").into()))
+}
+
+fn cannot_write(parent: &Path, error: &io::Error) -> Failure {
+    Failure::Output {
+        target: parent.display().to_string(),
+        why: if parent.exists() && !parent.is_dir() { "it is no folder".to_owned() } else { error.to_string() },
+        kept: Kept::Nothing,
+    }
 }
 
 /// The shapes of the reporter's requests, and their content where that was asked for by name.
@@ -186,6 +204,7 @@ fn begun(beginning: &Beginning<'_>, redactor: &mut Redactor) -> Begun {
             repro_steps: beginning.given.repro_steps.as_ref().map(|steps| redactor.text(TICKET, steps)),
             prompts_included: plan.requests.is_some() && plan.content == RequestContent::Kept,
         },
+        stacks: beginning.engine.stacks(),
     }
 }
 

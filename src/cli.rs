@@ -48,6 +48,8 @@ pub enum Command {
     K8s(Box<K8sArgs>),
     /// Make a (partial) bundle of the work folder that a killed capture left behind.
     Pack(PackArgs),
+    /// Can it attach, read and write here? Tried, each with its proof and what to do; nothing is captured.
+    Doctor(DoctorArgs),
     /// Show what a bundle says.
     Inspect(InspectArgs),
     /// Judge and draw a bundle's facts again, perhaps with a newer capture.
@@ -63,12 +65,9 @@ pub enum Command {
 /// How to capture.
 #[derive(Debug, Args)]
 pub struct CaptureArgs {
-    /// The supervisor or any worker; its whole proxy is meant. Without it LiteLLM is found by itself.
-    #[arg(long, value_name = "PID", env = "CAPTURE_PID", value_delimiter = ',')]
-    pub pid: Vec<i32>,
-    /// Capture just the processes named by --pid, not their proxy.
-    #[arg(long, requires = "pid", env = "CAPTURE_ONLY", value_parser = BoolishValueParser::new())]
-    pub only: bool,
+    /// What to capture.
+    #[command(flatten)]
+    pub target: TargetArgs,
     /// How long to sample.
     #[arg(long, value_name = "TIME", default_value = "30s", env = "CAPTURE_DURATION")]
     pub duration: String,
@@ -81,31 +80,19 @@ pub struct CaptureArgs {
     /// What sampling may cost, as a share of one core for each worker.
     #[arg(long, value_name = "PERCENT", default_value = "5%", env = "CAPTURE_MAX_OVERHEAD")]
     pub max_overhead: String,
-    /// What takes the samples: native reads the workers' memory by itself at a fraction of the cost, py-spy needs that
-    /// program, auto is native where it can read every worker. Default: py-spy.
-    #[arg(long, value_name = "ENGINE", env = "CAPTURE_ENGINE")]
-    pub engine: Option<EngineArg>,
     /// Stop a worker for each sample: exact stacks, but every request waits.
     #[arg(long, env = "CAPTURE_BLOCKING", value_parser = BoolishValueParser::new())]
     pub blocking: bool,
-    /// The py-spy to use. Default: beside this program, on PATH, in the target's environment.
-    #[arg(long, value_name = "PATH", env = "CAPTURE_PY_SPY")]
-    pub py_spy: Option<PathBuf>,
-    /// LiteLLM's config file, where the process does not tell.
-    #[arg(long, value_name = "FILE", env = "CAPTURE_CONFIG")]
-    pub config: Option<PathBuf>,
+    /// Take no stacks, and all the rest: counters, latencies, logs, CPU of each worker and thread. It needs no right to
+    /// attach; the bundle is partial.
+    #[arg(long, env = "CAPTURE_WITHOUT_STACKS", value_parser = BoolishValueParser::new())]
+    pub without_stacks: bool,
     /// A bundle of calmer times, or of the version before an upgrade, to hold this capture against.
     #[arg(long, value_name = "BUNDLE", env = "CAPTURE_BASELINE")]
     pub baseline: Option<PathBuf>,
-    /// LiteLLM's log, where its output is no file; - reads standard input: kubectl logs POD | capture --log -
-    #[arg(long, value_name = "FILE", env = "CAPTURE_LOG")]
-    pub log: Option<PathBuf>,
-    /// Where LiteLLM answers, such as <http://127.0.0.1:4000>. Default: where the captured process listens.
-    #[arg(long, value_name = "URL", env = "CAPTURE_LITELLM_URL")]
-    pub litellm_url: Option<String>,
-    /// The variable that holds a key for /metrics/ and /spend/logs; sent to no other address than the captured process's.
-    #[arg(long, value_name = "NAME", default_value = "LITELLM_MASTER_KEY", env = "CAPTURE_LITELLM_KEY_ENV")]
-    pub litellm_key_env: String,
+    /// With what, and from where.
+    #[command(flatten)]
+    pub sources: SourceArgs,
     /// End early when standard input ends or a byte comes: for kubectl exec -i, whose other end may be lost.
     #[arg(long, env = "CAPTURE_ATTENDED", value_parser = BoolishValueParser::new())]
     pub attended: bool,
@@ -115,6 +102,41 @@ pub struct CaptureArgs {
     /// Where the result goes.
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// What to capture.
+#[derive(Debug, Args)]
+pub struct TargetArgs {
+    /// The supervisor or any worker; its whole proxy is meant. Without it LiteLLM is found by itself.
+    #[arg(long, value_name = "PID", env = "CAPTURE_PID", value_delimiter = ',')]
+    pub pid: Vec<i32>,
+    /// Capture just the processes named by --pid, not their proxy.
+    #[arg(long, requires = "pid", env = "CAPTURE_ONLY", value_parser = BoolishValueParser::new())]
+    pub only: bool,
+}
+
+/// With what it is captured, and from where what is read beside the stacks comes.
+#[derive(Debug, Args)]
+pub struct SourceArgs {
+    /// What takes the samples: native reads the workers' memory by itself at a fraction of the cost, py-spy needs that
+    /// program, auto is native where it can read every worker. Default: py-spy.
+    #[arg(long, value_name = "ENGINE", env = "CAPTURE_ENGINE")]
+    pub engine: Option<EngineArg>,
+    /// The py-spy to use. Default: beside this program, on PATH, in the target's environment.
+    #[arg(long, value_name = "PATH", env = "CAPTURE_PY_SPY")]
+    pub py_spy: Option<PathBuf>,
+    /// LiteLLM's config file, where the process does not tell.
+    #[arg(long, value_name = "FILE", env = "CAPTURE_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// LiteLLM's log, where its output is no file; - reads standard input: kubectl logs POD | capture --log -
+    #[arg(long, value_name = "FILE", env = "CAPTURE_LOG")]
+    pub log: Option<PathBuf>,
+    /// Where LiteLLM answers, such as <http://127.0.0.1:4000>. Default: where the captured process listens.
+    #[arg(long, value_name = "URL", env = "CAPTURE_LITELLM_URL")]
+    pub litellm_url: Option<String>,
+    /// The variable that holds a key for /metrics/ and /spend/logs; sent to no other address than the captured process's.
+    #[arg(long, value_name = "NAME", default_value = "LITELLM_MASTER_KEY", env = "CAPTURE_LITELLM_KEY_ENV")]
+    pub litellm_key_env: String,
 }
 
 /// What the reporter knows.
@@ -171,6 +193,23 @@ pub struct OutputArgs {
     /// Tell every step.
     #[arg(short, long, env = "CAPTURE_VERBOSE", value_parser = BoolishValueParser::new())]
     pub verbose: bool,
+}
+
+/// What to try.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// What a capture would be of.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// With what, and from where.
+    #[command(flatten)]
+    pub sources: SourceArgs,
+    /// Where a bundle would go.
+    #[arg(short, long, value_name = "PATH", default_value = "./", env = "CAPTURE_OUTPUT")]
+    pub output: PathBuf,
+    /// Print the probes as JSON on standard output.
+    #[arg(long, env = "CAPTURE_JSON", value_parser = BoolishValueParser::new())]
+    pub json: bool,
 }
 
 /// Which pods, how to get in, and what to do there.

@@ -1,5 +1,6 @@
 //! Which engine samples this capture, and why that one.
 
+use crate::analyse::evidence::Stacks;
 use crate::bundle::manifest::Engine as Named;
 use crate::bundle::work::{MANIFEST, NATIVE, Work};
 use crate::collect::Gap;
@@ -8,15 +9,17 @@ use crate::error::Failure;
 use crate::notice::Notices;
 use crate::observe::Epoch;
 use crate::os::proc::Procfs;
+use crate::permission::{Denied, forbidden};
 use crate::plan::CapturePlan;
 use crate::redact::{Raw, Redactor};
+use crate::sample::clocks_alone::ClocksAlone;
 use crate::sample::engine::{Asked, DEFAULT, Engine};
 use crate::sample::native::engine::NativeEngine;
 use crate::sample::native::record::NativeSlice;
 use crate::sample::native::witness::{Agreement, Witness, compare};
 use crate::sample::native::worker::NativeWorker;
 use crate::sample::pyspy::{PySpy, PySpyEngine, Sampling, dump};
-use crate::sample::session::Orders;
+use crate::sample::session::{Orders, StacksWanted};
 use crate::target::find_py_spy;
 
 /// With what the workers are sampled.
@@ -28,6 +31,11 @@ pub enum Means {
     Native {
         /// The witness.
         witness: Option<PySpy>,
+    },
+    /// By nothing: the kernel's clocks are read alone.
+    Nothing {
+        /// What would keep a sampler away, as far as it can be told without trying.
+        forbidden: Option<Denied>,
     },
 }
 
@@ -41,9 +49,12 @@ pub struct Chosen {
 }
 
 /// A worker that the native engine cannot read.
-struct Refusal {
-    pid: i32,
-    why: String,
+#[derive(Debug)]
+pub struct Refusal {
+    /// The worker.
+    pub pid: i32,
+    /// Why not.
+    pub why: String,
 }
 
 impl Chosen {
@@ -52,6 +63,11 @@ impl Chosen {
     /// # Errors
     /// When the engine that was asked for cannot be had, or none can.
     pub fn choose(procfs: &Procfs, plan: &CapturePlan, proxy: &Proxy, notices: &Notices) -> Result<Self, Failure> {
+        if plan.orders.stacks == StacksWanted::No {
+            let mut pids = proxy.workers().map(|worker| worker.id.pid);
+            let forbidden = pids.find_map(|pid| forbidden(procfs, pid));
+            return Ok(Self { means: Means::Nothing { forbidden }, why: "--without-stacks".to_owned() });
+        }
         let py_spy = || find_py_spy(procfs, plan.py_spy.as_deref(), proxy, notices);
         let asked = plan.engine.unwrap_or(DEFAULT);
         if asked == Asked::PySpy {
@@ -81,6 +97,7 @@ impl Chosen {
         match &self.means {
             Means::PySpy(py_spy) => Box::new(PySpyEngine::new(orders, py_spy, epoch.monotonic_us)),
             Means::Native { .. } => Box::new(NativeEngine::new(orders)),
+            Means::Nothing { .. } => Box::<ClocksAlone>::default(),
         }
     }
 
@@ -107,6 +124,30 @@ impl Chosen {
         }
     }
 
+    /// For the evidence.
+    pub fn stacks(&self) -> Stacks {
+        let Means::Nothing { forbidden } = &self.means else { return Stacks::Taken };
+        Stacks::LeftOut {
+            because: match forbidden {
+                None => "they were left out by --without-stacks".to_owned(),
+                Some(Denied { rule, .. }) => {
+                    format!("they were left out by --without-stacks, and a worker could not have been read: {rule}")
+                }
+            },
+        }
+    }
+
+    /// What is missing where there are no stacks.
+    pub fn gap(&self) -> Option<Gap> {
+        let Means::Nothing { forbidden } = &self.means else { return None };
+        let why = self.stacks().missing().unwrap_or_default().to_owned();
+        let cure = match forbidden {
+            None => "capture without --without-stacks".to_owned(),
+            Some(Denied { cure, .. }) => cure.clone(),
+        };
+        Some(Gap::new("stacks, and with them flamegraphs and functions", why, cure))
+    }
+
     /// For the manifest.
     pub fn named(&self, redactor: &mut Redactor) -> Named {
         let why = Some(redactor.text(MANIFEST, &Raw::new(self.why.as_str())));
@@ -117,12 +158,15 @@ impl Chosen {
             Means::Native { .. } => {
                 Named { name: "native".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned(), found: None, why }
             }
+            Means::Nothing { .. } => {
+                Named { name: "none".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned(), found: None, why }
+            }
         }
     }
 }
 
 /// How many workers the native engine can read, or why it cannot read one of them.
-fn natively(procfs: &Procfs, sampling: Sampling, proxy: &Proxy) -> Result<usize, Refusal> {
+pub fn natively(procfs: &Procfs, sampling: Sampling, proxy: &Proxy) -> Result<usize, Refusal> {
     let mut passed = 0;
     for worker in proxy.workers() {
         let refusal = |why: String| Refusal { pid: worker.id.pid, why };

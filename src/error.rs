@@ -77,6 +77,16 @@ pub enum Failure {
         /// The command that would be allowed.
         cure: String,
     },
+    /// The process does not even show what it is.
+    #[error("process {pid} shows nothing of itself to us: {rule}")]
+    Hidden {
+        /// The process.
+        pid: i32,
+        /// The rule that hides it.
+        rule: String,
+        /// The command that would be allowed.
+        cure: String,
+    },
     /// No py-spy anywhere.
     #[error("py-spy was not found: not beside this program, not on PATH, not in the target's environment")]
     PySpyMissing,
@@ -160,6 +170,7 @@ impl Failure {
             }
             Self::NoWorker { .. } => exit::NO_WORKER,
             Self::NotPermitted { .. }
+            | Self::Hidden { .. }
             | Self::PySpyMissing
             | Self::PySpyUnusable { .. }
             | Self::NativeRefused { .. }
@@ -170,12 +181,20 @@ impl Failure {
         }
     }
 
+    /// What can be had all the same, in one line.
+    pub fn instead(&self) -> Option<&'static str> {
+        let stacks_alone =
+            self.exit_code() == exit::CANNOT_ATTACH && !matches!(self, Self::Hidden { .. } | Self::Cluster { .. });
+        stacks_alone.then_some("or have everything but the stacks: capture --without-stacks")
+    }
+
     /// What to do next, in one line.
     pub fn cure(&self) -> Option<String> {
         match self {
             Self::Usage { cure, .. }
             | Self::NoWorker { cure, .. }
             | Self::NotPermitted { cure, .. }
+            | Self::Hidden { cure, .. }
             | Self::Cluster { cure, .. }
             | Self::Unreadable { cure, .. } => Some(cure.clone()),
             Self::SeveralProxies { example_pid, .. } => Some(format!("for example: capture --pid {example_pid}")),

@@ -11,7 +11,9 @@
 //! | [`cli`], [`plan`] | what can be typed, and what it comes to |
 //! | [`run`] | the order of all stages, on one screen |
 //! | [`os`] | the edge to Linux: `/proc` under a root path, children, signals, clocks |
+//! | [`permission`] | may a process be read: tried, else the rule that forbids it and the next command |
 //! | [`target`] | the one proxy that is meant, the right to read it, the py-spy to do it with |
+//! | [`doctor`] | can it attach, read and write here: everything tried beforehand |
 //! | [`engines`] | which engine samples it, and why that one |
 //! | [`discover`] | which processes are LiteLLM, their role, and why we think so |
 //! | [`sample`] | stacks through py-spy or read by ourselves, CPU clocks from the kernel, both joined into a profile |
@@ -43,6 +45,7 @@ pub mod bundle;
 pub mod cli;
 pub mod collect;
 pub mod discover;
+pub mod doctor;
 pub mod engines;
 pub mod environment;
 pub mod error;
@@ -52,6 +55,7 @@ pub mod logs;
 pub mod notice;
 pub mod observe;
 pub mod os;
+pub mod permission;
 pub mod plan;
 pub mod products;
 pub mod publish;

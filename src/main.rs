@@ -16,8 +16,8 @@ fn main() -> ExitCode {
             // A closed standard error takes nothing from the exit code.
             let mut stderr = std::io::stderr();
             let _ = writeln!(stderr, "capture: {}", visible(&failure.to_string()));
-            if let Some(cure) = failure.cure() {
-                let _ = writeln!(stderr, "  {}", visible(&cure));
+            for line in failure.cure().into_iter().chain(failure.instead().map(str::to_owned)) {
+                let _ = writeln!(stderr, "  {}", visible(&line));
             }
             ExitCode::from(failure.exit_code())
         }

@@ -1,5 +1,6 @@
 //! From what was typed to what will be done: typed, checked, and free of the command line's own types.
 
+use std::env;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,7 +9,8 @@ use jiff::SignedDuration;
 
 use crate::analyse::classify::Class;
 use crate::cli::{
-    CaptureArgs, ClassArg, DiffArgs, EngineArg, InspectArgs, MergeArgs, OutputArgs, PackArgs, ReportArgs, ReporterArgs,
+    CaptureArgs, ClassArg, DiffArgs, DoctorArgs, EngineArg, InspectArgs, MergeArgs, OutputArgs, PackArgs, ReportArgs,
+    ReporterArgs, SourceArgs, TargetArgs,
 };
 use crate::error::Failure;
 use crate::logs::LogSource;
@@ -16,20 +18,20 @@ use crate::notice::Loudness;
 use crate::sample::engine::Asked;
 use crate::sample::governor::Budget;
 use crate::sample::pyspy::Sampling;
-use crate::sample::session::Orders;
+use crate::sample::session::{Orders, StacksWanted};
 
 /// A slice shorter than this spends more on attaching than on sampling.
 const SHORTEST_SLICE: Duration = Duration::from_secs(1);
 /// A profile of an hour says no more than one of a minute, and grows beyond what a ticket takes.
 const LONGEST_DURATION: Duration = Duration::from_hours(1);
+/// Where a work folder is made that stands beside no bundle, in this order.
+const SCRATCH_FOLDERS: [&str; 4] = ["/tmp", "/var/tmp", "/dev/shm", "."];
 
 /// A capture to be made.
 #[derive(Debug, Clone)]
 pub struct CapturePlan {
-    /// Pids named; empty for whatever LiteLLM runs here.
-    pub pids: Vec<i32>,
-    /// Whether just these are meant, not the rest of their proxy.
-    pub only: bool,
+    /// What is captured.
+    pub target: TargetPlan,
     /// How to sample.
     pub orders: Orders,
     /// The engine asked for, if any.
@@ -48,6 +50,34 @@ pub struct CapturePlan {
     pub reporter: ReporterPlan,
     /// Where the result goes.
     pub output: OutputPlan,
+}
+
+/// What is captured.
+#[derive(Debug, Clone)]
+pub struct TargetPlan {
+    /// Pids named; empty for whatever LiteLLM runs here.
+    pub pids: Vec<i32>,
+    /// Whether just these are meant, not the rest of their proxy.
+    pub only: bool,
+}
+
+/// A capture to be looked into without making it.
+#[derive(Debug, Clone)]
+pub struct DoctorPlan {
+    /// What would be captured.
+    pub target: TargetPlan,
+    /// The engine asked for, if any.
+    pub engine: Option<Asked>,
+    /// The py-spy named.
+    pub py_spy: Option<PathBuf>,
+    /// The config file named.
+    pub config: Option<PathBuf>,
+    /// What would be read beside the stacks.
+    pub observe: ObservePlan,
+    /// Where the bundle would go.
+    pub destination: Destination,
+    /// In which form to tell it.
+    pub result: ResultForm,
 }
 
 /// Whether standard input is held open by whoever waits for the result.
@@ -116,15 +146,17 @@ pub enum Destination {
 }
 
 impl Destination {
-    /// The folder that the work folder stands in.
-    pub fn work_parent(&self) -> PathBuf {
+    /// The folders that the work folder may stand in: the first that can be written to is taken. A bundle's own folder is
+    /// the only one, so that it can be renamed into its place; for standard output any will do, and in a container whose
+    /// root is read-only that is often `/dev/shm` alone.
+    pub fn work_parents(&self) -> Vec<PathBuf> {
         match self {
-            Self::Stdout => std::env::temp_dir(),
-            Self::Folder(folder) => folder.clone(),
-            Self::File(file) => match file.parent() {
-                Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-                _ => PathBuf::from("."),
-            },
+            Self::Stdout => {
+                let named = env::var_os("TMPDIR").filter(|folder| !folder.is_empty()).map(PathBuf::from);
+                named.into_iter().chain(SCRATCH_FOLDERS.map(PathBuf::from)).collect()
+            }
+            Self::Folder(folder) => vec![folder.clone()],
+            Self::File(file) => vec![parent(file)],
         }
     }
 
@@ -220,45 +252,77 @@ impl TryFrom<CaptureArgs> for CapturePlan {
         if duration > LONGEST_DURATION {
             return Err(usage(format!("a capture of {} is too long", args.duration), "give --duration at most 1h"));
         }
-        if let Some(pid) = args.pid.iter().find(|pid| **pid <= 0) {
-            return Err(usage(format!("{pid} is no pid"), "name a process: capture --pid PID"));
-        }
+        let target = TargetPlan::try_from(args.target)?;
+        let sources = args.sources;
         let orders = Orders {
             duration,
             slice,
             rate_hz: args.rate,
             sampling: if args.blocking { Sampling::Blocking } else { Sampling::Nonblocking },
             budget: Budget::of_one_core(percent("--max-overhead", &args.max_overhead)? / 100.0),
+            stacks: if args.without_stacks { StacksWanted::No } else { StacksWanted::Yes },
         };
-        if args.blocking && matches!(args.engine, Some(EngineArg::Native)) {
+        if args.blocking && matches!(sources.engine, Some(EngineArg::Native)) {
             return Err(usage(
                 "--blocking stops a worker for each sample, and the native engine stops none".to_owned(),
                 "leave --blocking out, or use --engine py-spy",
             ));
         }
-        let log = match args.log {
-            None => LogSource::Found,
-            Some(path) if path == Path::new("-") => LogSource::Stdin,
-            Some(path) => LogSource::File(path),
-        };
-        if args.attended && log == LogSource::Stdin {
+        if args.attended && sources.log.as_deref() == Some(Path::new("-")) {
             return Err(usage(
                 "--attended and --log - both want standard input".to_owned(),
                 "name the log's file, or leave --attended out",
             ));
         }
         Ok(Self {
-            pids: args.pid,
-            only: args.only,
+            target,
             orders,
-            engine: args.engine.map(Asked::from),
-            py_spy: args.py_spy,
-            config: args.config,
-            observe: ObservePlan { litellm_url: args.litellm_url, litellm_key_env: args.litellm_key_env, log },
+            observe: ObservePlan::from(&sources),
+            engine: sources.engine.map(Asked::from),
+            py_spy: sources.py_spy,
+            config: sources.config,
             baseline: args.baseline,
             attendance: if args.attended { Attended::ByStandardInput } else { Attended::No },
             reporter: ReporterPlan::from(args.reporter),
             output: OutputPlan::try_from(args.output)?,
+        })
+    }
+}
+
+impl TryFrom<TargetArgs> for TargetPlan {
+    type Error = Failure;
+
+    fn try_from(args: TargetArgs) -> Result<Self, Failure> {
+        if let Some(pid) = args.pid.iter().find(|pid| **pid <= 0) {
+            return Err(usage(format!("{pid} is no pid"), "name a process: capture --pid PID"));
+        }
+        Ok(Self { pids: args.pid, only: args.only })
+    }
+}
+
+impl From<&SourceArgs> for ObservePlan {
+    fn from(args: &SourceArgs) -> Self {
+        let log = match &args.log {
+            None => LogSource::Found,
+            Some(path) if path == Path::new("-") => LogSource::Stdin,
+            Some(path) => LogSource::File(path.clone()),
+        };
+        Self { litellm_url: args.litellm_url.clone(), litellm_key_env: args.litellm_key_env.clone(), log }
+    }
+}
+
+impl TryFrom<DoctorArgs> for DoctorPlan {
+    type Error = Failure;
+
+    fn try_from(args: DoctorArgs) -> Result<Self, Failure> {
+        Ok(Self {
+            target: TargetPlan::try_from(args.target)?,
+            observe: ObservePlan::from(&args.sources),
+            engine: args.sources.engine.map(Asked::from),
+            py_spy: args.sources.py_spy,
+            config: args.sources.config,
+            destination: destination(&args.output),
+            result: form(args.json),
         })
     }
 }
@@ -343,7 +407,7 @@ impl From<ClassArg> for Class {
 
 impl From<ReportArgs> for ReportPlan {
     fn from(args: ReportArgs) -> Self {
-        let beside = || Destination::File(args.bundle.clone()).work_parent();
+        let beside = || parent(&args.bundle);
         let output = args.output.unwrap_or_else(beside);
         Self { output, result: form(args.json), bundle: args.bundle }
     }
@@ -366,6 +430,14 @@ fn destination(path: &Path) -> Destination {
         Destination::Folder(path.to_owned())
     } else {
         Destination::File(path.to_owned())
+    }
+}
+
+/// The folder that a file stands in.
+fn parent(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
     }
 }
 
@@ -417,6 +489,6 @@ mod tests {
         assert_eq!(destination(Path::new("/tmp")), Destination::Folder("/tmp".into()));
         assert_eq!(destination(Path::new("new/")), Destination::Folder("new/".into()));
         assert_eq!(destination(Path::new("x.tar.gz")), Destination::File("x.tar.gz".into()));
-        assert_eq!(Destination::File("x.tar.gz".into()).work_parent(), Path::new("."));
+        assert_eq!(Destination::File("x.tar.gz".into()).work_parents(), [Path::new(".")]);
     }
 }

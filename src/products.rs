@@ -76,7 +76,11 @@ fn on_the_page(flamegraphs: &[Artifact]) -> Vec<(String, String)> {
     graphs
 }
 
+/// Without stacks there is nothing to fold, and nothing to draw.
 fn folded(facts: &Facts) -> Vec<Artifact> {
+    if !facts.evidence.stacks.are_taken() {
+        return Vec::new();
+    }
     let profile = &facts.profile;
     let mut files = vec![Artifact::new("profiles/all.folded", fold(profile, Detail::Lines, |_, _| true))];
     for worker in &facts.evidence.workers {
@@ -89,6 +93,9 @@ fn folded(facts: &Facts) -> Vec<Artifact> {
 /// The flamegraphs: of all, of each worker, of each slice, and against the baseline where there is one.
 pub fn flamegraphs(facts: &Facts, verdict: &Verdict) -> Result<Vec<Artifact>> {
     let (profile, evidence) = (&facts.profile, &facts.evidence);
+    if !evidence.stacks.are_taken() {
+        return Ok(Vec::new());
+    }
     let palette = Palette::of(profile);
     let begin_us = evidence.slices.first().map_or(0, |slice| slice.from_us);
     let mut files = Vec::new();
@@ -131,7 +138,9 @@ pub fn flamegraphs(facts: &Facts, verdict: &Verdict) -> Result<Vec<Artifact>> {
             &|sample, _| (slice.from_us..slice.to_us).contains(&sample.at_us),
         )?;
     }
-    if let (Some(baseline), Some(comparison)) = (&facts.baseline, &verdict.comparison) {
+    if let (Some(baseline), Some(comparison)) = (&facts.baseline, &verdict.comparison)
+        && comparison.stacks.are_taken()
+    {
         let svg = diff::flamegraph(baseline, facts, comparison)?;
         files.push(Artifact::new("flamegraphs/spike-minus-baseline.svg", svg));
     }

@@ -46,9 +46,12 @@ pub struct Goal<'a> {
 
 /// How complete a bundle is, as an exit code.
 pub fn exit_code(assembled: &Assembled, interrupt: Option<Interrupt>) -> u8 {
-    match (interrupt, assembled.verdict.quality.grade, assembled.facts.manifest.status) {
+    let verdict = &assembled.verdict;
+    // Who wanted no stacks misses none of them.
+    let nothing = verdict.quality.stacks == 0 && verdict.stacks.are_taken();
+    match (interrupt, verdict.quality.grade, assembled.facts.manifest.status) {
         (Some(interrupt), ..) => interrupt.exit_code(),
-        (None, Grade::Unusable, _) if assembled.verdict.quality.stacks == 0 => exit::NOTHING_SAMPLED,
+        (None, Grade::Unusable, _) if nothing => exit::NOTHING_SAMPLED,
         (None, _, Status::Complete) => exit::COMPLETE,
         _ => exit::PARTIAL,
     }

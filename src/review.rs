@@ -69,10 +69,15 @@ pub fn diff(plan: &DiffPlan) -> Result<u8, Failure> {
     let text = drawn::text(&before, &after, &comparison);
     let json = serde_json::to_string_pretty(&comparison).context("JSON")?;
     if let Some(folder) = &plan.output {
-        let svg = drawn::flamegraph(&before, &after, &comparison).context("the differential flamegraph")?;
-        let files = [("diff.json", json.clone()), ("diff.md", text.clone()), ("diff.svg", svg)];
+        let mut files = vec![("diff.md", text.clone()), ("diff.json", json.clone())];
+        if comparison.stacks.are_taken() {
+            let svg = drawn::flamegraph(&before, &after, &comparison).context("the differential flamegraph")?;
+            files.push(("diff.svg", svg));
+        }
+        let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
+        let told = format!("written to {}: {}", folder.display(), names.join(", "));
         write_all(folder, files.into_iter().map(|(name, text)| Artifact::new(name, text)))?;
-        notices.say(format!("written to {}: diff.md, diff.json, diff.svg", folder.display()));
+        notices.say(told);
     }
     say_result(if plan.result == ResultForm::Json { &json } else { &text }, Kept::Nothing)?;
     Ok(exit::COMPLETE)

@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::Context;
 
@@ -16,8 +15,8 @@ use crate::bundle::manifest::{Kind, Manifest, Status};
 use crate::bundle::open::{Bundle, Tarball};
 use crate::bundle::work::{self, Work};
 use crate::cli::{Cli, Command};
-use crate::collect::{self, CgroupRoot, CollectOptions, Collected, Gap};
-use crate::discover::Proxy;
+use crate::collect::{self, CgroupRoot, CollectOptions, Gap};
+use crate::doctor;
 use crate::engines::Chosen;
 use crate::environment::{self, Own};
 use crate::error::{Failure, Kept, exit};
@@ -25,25 +24,23 @@ use crate::fleet;
 use crate::k8s::{self, K8sPlan};
 use crate::notice::Notices;
 use crate::observe::door::Access;
-use crate::observe::listen::{listening, same_network};
 use crate::observe::observers::{Observers, Scene};
 use crate::observe::spend::Database;
 use crate::observe::{Epoch, Roster};
 use crate::os::clock::monotonic_us;
 use crate::os::proc::Procfs;
 use crate::os::signals::{Interrupt, Interrupts};
-use crate::plan::{Attended, CapturePlan, DiffPlan, InspectPlan, MergePlan, PackPlan, ReportPlan, ResultForm};
+use crate::plan::{
+    Attended, CapturePlan, DiffPlan, DoctorPlan, InspectPlan, MergePlan, PackPlan, ReportPlan, ResultForm,
+};
 use crate::products::SUMMARY;
 use crate::publish::{Goal, Report, exit_code, finish, output_failure, say_result};
 use crate::redact::{Gate, Raw, Redactions, Redactor};
 use crate::render::summary;
 use crate::review;
 use crate::sample::record::Recorder;
-use crate::sample::session::{End, Ended, Session, Subject};
+use crate::sample::session::{End, Ended, Session, StacksWanted, Subject};
 use crate::target::{choose_proxy, named_workers, refused_failure, require_permission};
-
-/// Collecting reads a few hundred small files; a network file system that hangs must not hold up the stacks.
-const COLLECT_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Carries out what was typed; the exit code of a bundle that was written says how complete it is.
 ///
@@ -52,6 +49,7 @@ const COLLECT_DEADLINE: Duration = Duration::from_secs(5);
 pub fn run(cli: Cli, arguments: Vec<OsString>) -> Result<u8, Failure> {
     match cli.command {
         None => capture(&CapturePlan::try_from(cli.capture)?, &own(arguments)),
+        Some(Command::Doctor(args)) => doctor::run(&DoctorPlan::try_from(args)?, &own(arguments)),
         Some(Command::K8s(args)) => k8s::run(&K8sPlan::try_from(*args)?, &own(arguments)),
         Some(Command::Pack(args)) => pack(&PackPlan::try_from(args)?, &own(arguments)),
         Some(Command::Inspect(args)) => inspect(&InspectPlan::from(args)),
@@ -71,14 +69,16 @@ fn capture(plan: &CapturePlan, own: &Own) -> Result<u8, Failure> {
     };
     let procfs = Procfs::default();
     let given = Given::read(plan)?;
-    let proxy = choose_proxy(&procfs, plan, &notices)?;
-    require_permission(&procfs, &proxy)?;
+    let proxy = choose_proxy(&procfs, &plan.target, &notices)?;
+    if plan.orders.stacks == StacksWanted::Yes {
+        require_permission(&procfs, &proxy, plan.orders.sampling)?;
+    }
     let chosen = Chosen::choose(&procfs, plan, &proxy, &notices)?;
     let epoch = Epoch::now();
 
-    let options = CollectOptions { config: plan.config.as_deref(), deadline: COLLECT_DEADLINE };
+    let options = CollectOptions { config: plan.config.as_deref(), deadline: collect::DEADLINE };
     let collected = collect::collect(&procfs, &CgroupRoot::default(), &proxy, &options);
-    let access = access(&procfs, plan, &proxy, &collected);
+    let access = Access::of(&procfs, &plan.observe, &proxy, &collected);
     let mut redactor = environment::redactor_for(&collected, own, access.key.as_ref());
     let beginning = Beginning {
         plan,
@@ -95,7 +95,11 @@ fn capture(plan: &CapturePlan, own: &Own) -> Result<u8, Failure> {
     }
     notices.detail(format!("work folder: {}", work.dir().display()));
 
-    notices.say(format!("sampling {} for {} s", named_workers(&proxy), plan.orders.duration.as_secs_f64()));
+    let how = match plan.orders.stacks {
+        StacksWanted::Yes => "sampling",
+        StacksWanted::No => "without stacks: watching",
+    };
+    notices.say(format!("{how} {} for {} s", named_workers(&proxy), plan.orders.duration.as_secs_f64()));
     let recorder = Recorder::new(&work, redactor.gate(), &notices);
     let roster = Roster::default();
     let scene = Scene {
@@ -270,19 +274,6 @@ fn claim_work_folder(dir: &Path) -> Result<Work, Failure> {
             "wait for it, or end the capture with SIGINT: it then writes the bundle itself",
         )),
         Err(error) => Err(refuse(error.to_string(), "run capture pack as the user that captured")),
-    }
-}
-
-/// The ways to LiteLLM. Its key is in our own environment, which in a container is LiteLLM's, or in that of its workers.
-fn access(procfs: &Procfs, plan: &CapturePlan, proxy: &Proxy, collected: &Collected) -> Access {
-    let name = &plan.observe.litellm_key_env;
-    let ours = || std::env::var_os(name).map(|value| Raw::from_bytes(value.as_encoded_bytes()));
-    let here = proxy.workers().next().is_some_and(|worker| same_network(procfs, worker.id.pid));
-    Access {
-        listening: if here { listening(procfs, proxy) } else { Vec::new() },
-        url: plan.observe.litellm_url.clone(),
-        key_name: name.clone(),
-        key: ours().or_else(|| collected.variable(name).cloned()),
     }
 }
 

@@ -5,14 +5,15 @@ use std::path::Path;
 use crate::discover::{self, DiscoverError, Proxy, Target};
 use crate::error::Failure;
 use crate::notice::Notices;
-use crate::os::attach;
 use crate::os::proc::Procfs;
-use crate::plan::CapturePlan;
+use crate::permission::facts::hidepid;
+use crate::permission::{Access, Denied, diagnose, tracer, try_read};
+use crate::plan::TargetPlan;
 use crate::sample::engine::Refused;
-use crate::sample::pyspy::PySpy;
+use crate::sample::pyspy::{PySpy, Sampling};
 
 /// The one proxy that is meant.
-pub fn choose_proxy(procfs: &Procfs, plan: &CapturePlan, notices: &Notices) -> Result<Proxy, Failure> {
+pub fn choose_proxy(procfs: &Procfs, plan: &TargetPlan, notices: &Notices) -> Result<Proxy, Failure> {
     let target = match (plan.pids.as_slice(), plan.only) {
         ([], _) => Target::Any,
         (pids, true) => Target::Only(pids),
@@ -20,14 +21,18 @@ pub fn choose_proxy(procfs: &Procfs, plan: &CapturePlan, notices: &Notices) -> R
     };
     let no_worker = |what: String| Failure::NoWorker {
         what,
-        cure: "name a process: capture --pid PID (the supervisor or any worker)".to_owned(),
+        cure: match hidepid(procfs) {
+            Some(value) => format!(
+                "/proc is mounted with hidepid={value} and may hide it: run as the user that LiteLLM runs as, or as root"
+            ),
+            None => "name a process: capture --pid PID (the supervisor or any worker)".to_owned(),
+        },
     };
     let mut proxies = discover::find(procfs, target).map_err(|error| match error {
-        DiscoverError::NotOurs { pid, .. } => Failure::NotPermitted {
-            pid,
-            rule: error.to_string(),
-            cure: format!("run as root: sudo capture --pid {pid}"),
-        },
+        DiscoverError::NotOurs { pid, .. } => {
+            let Denied { rule, cure } = diagnose(procfs, pid);
+            Failure::Hidden { pid, rule, cure }
+        }
         error => no_worker(error.to_string()),
     })?;
     if proxies.len() > 1 {
@@ -66,12 +71,22 @@ pub fn named_workers(proxy: &Proxy) -> String {
     format!("{} {}", if pids.len() == 1 { "worker" } else { "workers" }, pids.join(", "))
 }
 
-/// Tries to read every worker, as a sampler would.
-pub fn require_permission(procfs: &Procfs, proxy: &Proxy) -> Result<(), Failure> {
+/// Tries to read every worker, as a sampler would, and looks whether it may be stopped where it is to be.
+pub fn require_permission(procfs: &Procfs, proxy: &Proxy, sampling: Sampling) -> Result<(), Failure> {
     for worker in proxy.workers() {
+        let pid = worker.id.pid;
+        if sampling == Sampling::Blocking
+            && let Some(tracer) = tracer(procfs, pid)
+        {
+            return Err(Failure::NotPermitted {
+                pid,
+                rule: format!("process {tracer} traces it already, and --blocking would have to trace it too"),
+                cure: format!("leave --blocking out, or end process {tracer} first"),
+            });
+        }
         // A worker that has gone meanwhile is no matter of permission.
-        if let Ok(Err(denied)) = attach::try_read(&procfs.process(worker.id.pid)) {
-            return Err(Failure::NotPermitted { pid: worker.id.pid, rule: denied.rule, cure: denied.cure });
+        if let Ok(Access::Denied(denied)) = try_read(procfs, &procfs.process(pid)) {
+            return Err(Failure::NotPermitted { pid, rule: denied.rule, cure: denied.cure });
         }
     }
     Ok(())
@@ -80,7 +95,7 @@ pub fn require_permission(procfs: &Procfs, proxy: &Proxy) -> Result<(), Failure>
 /// The memory could be read before the sampler came, so that what stops it is a rule for system calls or programs.
 pub fn refused_failure(procfs: &Procfs, refused: &Refused) -> Failure {
     let pid = refused.pid;
-    let cure = attach::diagnose(&procfs.process(pid)).cure;
+    let cure = diagnose(procfs, pid).cure;
     Failure::NotPermitted { pid, rule: refused.complaint.clone(), cure }
 }
 

@@ -65,7 +65,7 @@ fn the_help_lists_every_exit_code() {
 
 #[test]
 fn every_option_has_an_environment_variable() {
-    for command in ["", "pack", "inspect", "report", "ticket", "diff", "merge"] {
+    for command in ["", "doctor", "pack", "inspect", "report", "ticket", "diff", "merge"] {
         let capture = if command.is_empty() { Capture::new() } else { Capture::new().arg(command) };
         let help = capture.arg("--help").run().assert_status(0).said();
         // An option's text is indented further than its name, and goes on until the next name.
@@ -139,7 +139,8 @@ fn a_pid_that_is_no_worker_is_refused() {
 #[test]
 fn a_py_spy_that_was_named_must_be_one() {
     let target = Target::alone();
-    let cure = "\n  name another with --py-spy PATH, or install it: pip install py-spy\n";
+    let cure = "\n  name another with --py-spy PATH, or install it: pip install py-spy\n  or have everything but the \
+                stacks: capture --without-stacks\n";
     let missing = quiet(&target).args(["--py-spy", "/nowhere/py-spy"]).run();
     let why = "No such file or directory (os error 2)";
     assert_refused(missing, 5, &format!("capture: /nowhere/py-spy cannot be used as py-spy: {why}{cure}"));
@@ -159,7 +160,7 @@ fn a_py_spy_that_was_named_must_be_one() {
 fn without_any_py_spy_the_command_that_installs_it_is_named() {
     let target = Target::alone();
     let stderr = "capture: py-spy was not found: not beside this program, not on PATH, not in the target's \
-                  environment\n  install it: pip install py-spy\n";
+                  environment\n  install it: pip install py-spy\n  or have everything but the stacks: capture --without-stacks\n";
     // An empty PATH; the target was started by no path either.
     assert_refused(quiet(&target).env("PATH", "").run(), 5, stderr);
 }
@@ -300,7 +301,7 @@ fn inspect_refuses_what_it_cannot_read_or_trust() {
     // A newer one's manifest may lack whatever is known here.
     let newer = |_: String| r#"{"format": {"major": 2, "minor": 1}}"#.to_owned();
     Bundle::write_changed(&path, &place.path().join("newer"), "manifest.json", newer);
-    let why = "it has format 2.1, and this program knows 1.2 at most";
+    let why = "it has format 2.1, and this program knows 1.3 at most";
     assert_refused(refuse("newer", &[]), 2, &(told("newer", why) + "  take the newest release of capture\n"));
 
     let other_file = |text: String| text.replace("burn", "turn");

@@ -21,6 +21,7 @@ use litellm_capture::{
         changes::{Area, Change},
         classify::{Class, Classification, Confidence},
         compare::{Comparison, Growth, OwnerGrowth, Per},
+        evidence::Stacks,
         facts::Facts,
         heat::{Heat, Spread},
         load::Load,
@@ -135,6 +136,7 @@ fn fill(verdict: &mut Verdict, name: &str, sentence: &str) {
         total_after: 0.03,
     };
     verdict.comparison = Some(Comparison {
+        stacks: Stacks::Taken,
         per: Per::Request,
         before: Load::default(),
         after: Load::default(),

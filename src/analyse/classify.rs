@@ -293,14 +293,14 @@ fn confidence(figures: &Figures, before: &Before, verdict: &Verdict, contradicti
     let grade = verdict.quality.grade;
     if (if average { unclear_cost } else { unclear_share })
         || (counts_decide && fewest < VERY_FEW_REQUESTS)
-        || grade == Grade::Unusable
+        || (grade == Grade::Unusable && verdict.stacks.are_taken())
     {
         return Confidence::Low;
     }
     let reservations = average
         || !figures.cpu_rose
         || (counts_decide && fewest < FEW_REQUESTS)
-        || grade == Grade::Weak
+        || grade != Grade::Good
         || before.load.counted_by != during.counted_by
         || !contradictions.is_empty();
     if reservations { Confidence::Medium } else { Confidence::High }

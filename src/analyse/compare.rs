@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::analyse::changes::{Change, between};
+use crate::analyse::evidence::Stacks;
 use crate::analyse::facts::Facts;
 use crate::analyse::figures::ratio;
 use crate::analyse::functions::by_function;
@@ -63,6 +64,9 @@ pub struct Comparison {
     pub before: Load,
     /// Load after.
     pub after: Load,
+    /// Whether both have stacks; without, functions and owners are not compared.
+    #[serde(default, skip_serializing_if = "Stacks::are_taken")]
+    pub stacks: Stacks,
     /// Functions whose own CPU grew or shrank, the largest growth first.
     pub functions: Vec<Growth>,
     /// Owners, the largest growth first.
@@ -78,12 +82,17 @@ pub fn compare(before: &Facts, after: &Facts) -> Comparison {
     let per = if are_counted { Per::Request } else { Per::Second };
     let [load_before, load_after] = loads;
     let scales = [scale(before, &load_before, per), scale(after, &load_after, per)];
+    // Against no stacks, everything would have grown from nothing or shrunk to it.
+    let both = [before, after].map(|facts| &facts.evidence.stacks);
+    let stacks = both.into_iter().find(|stacks| !stacks.are_taken()).cloned().unwrap_or_default();
+    let profiles = stacks.are_taken().then_some([&before.profile, &after.profile]);
     Comparison {
         per,
         before: load_before,
         after: load_after,
-        functions: functions([&before.profile, &after.profile], scales),
-        owners: owners([&before.profile, &after.profile], scales),
+        stacks,
+        functions: profiles.map(|profiles| functions(profiles, scales)).unwrap_or_default(),
+        owners: profiles.map(|profiles| owners(profiles, scales)).unwrap_or_default(),
         changes: between(before, after),
     }
 }

@@ -21,6 +21,9 @@ pub struct Evidence {
     /// The same moment to the microsecond: time zero of everything that counts in microseconds.
     #[serde(default)]
     pub epoch_utc: Option<Timestamp>,
+    /// Whether stacks were taken at all. In bundles before format 1.3 they were.
+    #[serde(default, skip_serializing_if = "Stacks::are_taken")]
+    pub stacks: Stacks,
     /// The slices that were finished; their times count from the beginning.
     pub slices: Vec<Slice>,
     /// What the kernel counted for each worker.
@@ -49,6 +52,35 @@ pub struct Evidence {
     /// What the reporter knows.
     #[serde(default)]
     pub reporter: Reporter,
+}
+
+/// Whether stacks were taken at all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stacks {
+    /// They were; how well, the quality says.
+    #[default]
+    Taken,
+    /// None were, by `--without-stacks`.
+    LeftOut {
+        /// The reason, as the end of a sentence that begins with "because".
+        because: String,
+    },
+}
+
+impl Stacks {
+    /// Why there are none; nothing where there are some.
+    pub fn missing(&self) -> Option<&str> {
+        match self {
+            Self::Taken => None,
+            Self::LeftOut { because } => Some(because),
+        }
+    }
+
+    /// Whether they were taken.
+    pub fn are_taken(&self) -> bool {
+        self.missing().is_none()
+    }
 }
 
 impl Evidence {

@@ -134,7 +134,9 @@ fn baseline(facts: &Facts, now: &Load) -> Option<Before> {
     caveats.extend(other_workers(workers(baseline), workers(facts)));
     caveats.extend(other_source(&load, now));
     let grade = baseline.manifest.quality.as_ref().map(|quality| quality.grade);
-    if let Some(grade @ (Grade::Weak | Grade::Unusable)) = grade {
+    if !baseline.evidence.stacks.are_taken() {
+        caveats.push("the baseline has no stacks".to_owned());
+    } else if let Some(grade @ (Grade::Weak | Grade::Unusable)) = grade {
         caveats.push(format!("the baseline's profile is {}", grade.word()));
     }
     Some(Before {

@@ -119,6 +119,10 @@ pub fn judge(evidence: &Evidence, cpu: &Cpu, samples: u64) -> Quality {
             .filter(|own| own.readings > 0)
             .map(|own| round(own.late_readings as f64 / own.readings as f64 * 100.0)),
     };
+    if let Some(because) = evidence.stacks.missing() {
+        quality.lower(Grade::Unusable, format!("there are no stacks, because {because}"));
+        return quality;
+    }
     // Where nothing ran the native engine has no stack to read, and that is a result.
     let nothing_ran = counts.is_some_and(|counts| counts.ticks > 0 && errors == 0) && cpu.sampled_seconds == 0.0;
     if stacks == 0 && !nothing_ran {

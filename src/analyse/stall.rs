@@ -109,6 +109,9 @@ fn by_liveliness(facts: &Facts) -> Option<Stall> {
 
 /// Whether stacks were sampled for at least half of a stretch.
 fn is_mostly_sampled(facts: &Facts, (from_us, to_us): (u64, u64)) -> bool {
+    if !facts.evidence.stacks.are_taken() {
+        return false;
+    }
     let sampled_us = facts.sampled_us();
     let inside_us = to_us.min(sampled_us.1).saturating_sub(from_us.max(sampled_us.0));
     inside_us * 2 >= to_us - from_us

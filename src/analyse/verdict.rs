@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::analyse::changes::{Change, changes};
 use crate::analyse::classify::{Classification, classify};
 use crate::analyse::compare::{Comparison, compare};
-use crate::analyse::evidence::Evidence;
+use crate::analyse::evidence::{Evidence, Stacks};
 use crate::analyse::facts::Facts;
 use crate::analyse::frames::Kind;
 use crate::analyse::functions::{Function, by_function, percent, seconds};
@@ -42,6 +42,9 @@ pub struct Verdict {
     pub inclusive: Vec<Function>,
     /// How far to trust it.
     pub quality: Quality,
+    /// Whether stacks were taken at all.
+    #[serde(default, skip_serializing_if = "Stacks::are_taken")]
+    pub stacks: Stacks,
     /// CPU and traffic, before and during.
     #[serde(default)]
     pub loads: Loads,
@@ -149,7 +152,7 @@ pub fn analyse(facts: &Facts) -> Verdict {
         sizing: Some(sizing(facts)),
         heat: heat(&profiled.workers, &facts.profile),
         stall: stall(facts),
-        owners: by_owner(&facts.profile),
+        owners: if facts.evidence.stacks.are_taken() { by_owner(&facts.profile) } else { Vec::new() },
         changes: changes(facts),
         comparison: facts.baseline.as_deref().map(|baseline| compare(baseline, facts)),
         ..profiled
@@ -195,7 +198,7 @@ pub fn profiled(evidence: &Evidence, profile: &Profile<Clean>) -> Verdict {
     let cpu = cpu(evidence, &workers, all_ns, &parts);
     let mut kinds: Vec<KindShare> = kinds
         .into_iter()
-        .filter(|(_, ns)| *ns > 0)
+        .filter(|(_, ns)| *ns > 0 && evidence.stacks.are_taken())
         .map(|(kind, ns)| KindShare { kind, self_seconds: seconds(ns), self_percent: percent(ns, all_ns) })
         .collect();
     kinds.sort_by(|a, b| b.self_seconds.total_cmp(&a.self_seconds));
@@ -213,6 +216,7 @@ pub fn profiled(evidence: &Evidence, profile: &Profile<Clean>) -> Verdict {
         functions,
         inclusive,
         quality,
+        stacks: evidence.stacks.clone(),
         loads: Loads::default(),
         classification: None,
         sizing: None,

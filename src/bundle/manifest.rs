@@ -21,7 +21,9 @@ use crate::sample::pyspy::{Found, Sampling};
 /// - 1.2: the manifest says why its engine was chosen, and the engine may be `native`. With it the evidence gains each
 ///   worker's GIL and counts of the readings, the profile frames without a file for what the interpreter does, of the kind
 ///   `interpreter`, and 2 in the column `mended` for stacks that were torn and stand as they were read.
-pub const FORMAT: Format = Format { major: 1, minor: 2 };
+/// - 1.3: a capture may have no stacks: evidence and summary then say why, the engine is `none`, and `flamegraphs/` and the
+///   folded stacks are left out.
+pub const FORMAT: Format = Format { major: 1, minor: 3 };
 
 /// Version of a stored format: a new minor adds, a new major changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,7 +142,7 @@ pub struct Settings {
 /// What sampled.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Engine {
-    /// `py-spy` or `native`.
+    /// `py-spy`, `native`, or `none` where no stacks are taken.
     pub name: String,
     /// Its version; the native engine's is that of the tool.
     pub version: String,

@@ -1,18 +1,13 @@
 //! The limits that the kernel holds the workers to. A limit anywhere on the way up binds, so the tightest one counts.
 
 use std::fs;
-use std::path::Path;
 
 use crate::collect::Gap;
 use crate::collect::fingerprint::{Cgroup, CgroupVersion};
 use crate::collect::subject::Subject;
-use crate::os::cgroup::{CgroupRoot, Membership, Place, Version, counter, number};
+use crate::os::cgroup::{CgroupRoot, Membership, Version, counter, memory_used};
 use crate::os::proc::Procfs;
 use crate::redact::Raw;
-
-/// Version 1 writes "no limit" as the largest page count that fits a signed 64-bit number of bytes, which depends on
-/// the page size; nothing real comes near half of that.
-const UNLIMITED_BYTES: u64 = 1 << 62;
 
 pub fn collect(procfs: &Procfs, mounts: &CgroupRoot, subject: &Subject<'_>, gaps: &mut Vec<Gap>) -> Cgroup<Raw> {
     let membership = match Membership::of(procfs, mounts, &subject.process) {
@@ -46,8 +41,8 @@ pub fn collect(procfs: &Procfs, mounts: &CgroupRoot, subject: &Subject<'_>, gaps
         periods: counter(&stat, "nr_periods"),
         throttled_periods: counter(&stat, "nr_throttled"),
         throttled_usec,
-        memory_limit_bytes: memory.as_ref().and_then(|place| Some(place.tightest(memory_limit)?.1 as u64)),
-        memory_used_bytes: memory.as_ref().and_then(memory_used),
+        memory_limit_bytes: memory.as_ref().and_then(|place| Some(place.memory_limit()?.1)),
+        memory_used_bytes: memory.as_ref().and_then(|place| memory_used(&place.leaf)),
     };
     if cgroup.throttled_periods.is_none() {
         gaps.push(Gap::note(
@@ -64,13 +59,4 @@ pub fn collect(procfs: &Procfs, mounts: &CgroupRoot, subject: &Subject<'_>, gaps
         ));
     }
     cgroup
-}
-
-fn memory_used(place: &Place) -> Option<u64> {
-    number(&place.leaf, "memory.current").or_else(|| number(&place.leaf, "memory.usage_in_bytes"))
-}
-
-fn memory_limit(level: &Path) -> Option<f64> {
-    let limit = number(level, "memory.max").or_else(|| number(level, "memory.limit_in_bytes"))?;
-    (limit < UNLIMITED_BYTES).then_some(limit as f64)
 }

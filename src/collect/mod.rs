@@ -135,6 +135,9 @@ pub struct CollectOptions<'a> {
     pub deadline: Duration,
 }
 
+/// Collecting reads a few hundred small files; a network file system that hangs must not hold up the stacks.
+pub const DEADLINE: Duration = Duration::from_secs(5);
+
 /// Config files are kept in the low hundreds of kilobytes; more than this is something else.
 const CONFIG_LIMIT_BYTES: u64 = 4 * 1024 * 1024;
 

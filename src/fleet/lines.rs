@@ -11,7 +11,7 @@ use crate::fleet::pod::Pod;
 use crate::fleet::summary::FleetSummary;
 use crate::render::figures::{counted, percent};
 use crate::render::growth::area_words;
-use crate::render::summary::Summary;
+use crate::render::lines::Lines;
 
 /// Pods told by themselves, of the hot ones and of the others each.
 const PODS_SHOWN: usize = 5;
@@ -26,7 +26,7 @@ const GAPS_SHOWN: usize = 10;
 
 /// Which pods are hot, what differs, where the CPU went, and what is missing.
 pub fn lines(manifest: &FleetManifest, summary: &FleetSummary) -> Vec<String> {
-    let mut told = Summary::default();
+    let mut told = Lines::default();
     let missing = manifest.members.iter().filter(|member| member.status == MemberStatus::Missing).count();
     let of = if missing == 0 { String::new() } else { format!(" of {}", manifest.members.len()) };
     let status = if manifest.status == Status::Complete { "complete" } else { "partial" };
@@ -64,7 +64,7 @@ pub fn lines(manifest: &FleetManifest, summary: &FleetSummary) -> Vec<String> {
     told.into_lines()
 }
 
-fn and_more(told: &mut Summary, count: usize, shown: usize) {
+fn and_more(told: &mut Lines, count: usize, shown: usize) {
     if let Some(more) = count.checked_sub(shown).filter(|more| *more > 0) {
         told.line("", &format!("and {more} more"));
     }

@@ -40,6 +40,8 @@ mod stretch;
 mod tests;
 mod watch;
 
+pub use place::{readable_found, readable_named};
+
 pub use digest::{BEFORE_FILE, DURING_FILE, Digest, Logged, PREVIOUS_FILE, cleaned};
 pub use stretch::Stretch;
 pub use watch::{Gathered, LogSource, LogWatch, NO_LOGS};

@@ -35,6 +35,16 @@ pub fn open(path: &Path) -> io::Result<(File, Metadata)> {
     Ok((file, about))
 }
 
+/// What the log that the user named is called, if it can be read.
+pub fn readable_named(path: &Path, gaps: &mut Vec<Gap>) -> Vec<String> {
+    named(path, gaps).into_iter().map(|opened| opened.title).collect()
+}
+
+/// What the logs that are found are called, as far as they can be read.
+pub fn readable_found(procfs: &Procfs, proxy: &Proxy, gaps: &mut Vec<Gap>) -> Vec<String> {
+    found(procfs, proxy, gaps).into_iter().map(|opened| opened.title).collect()
+}
+
 /// The log that the user named.
 pub fn named(path: &Path, gaps: &mut Vec<Gap>) -> Vec<Opened> {
     match open(path) {

@@ -5,9 +5,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 
-use crate::collect::Gap;
+use crate::collect::{Collected, Gap};
+use crate::discover::Proxy;
 use crate::observe::http::{self, Answer, Failure, Limits, Question};
-use crate::observe::listen::reachable;
+use crate::observe::listen::{listening, reachable, same_network};
+use crate::os::proc::Procfs;
+use crate::plan::ObservePlan;
 use crate::redact::Raw;
 
 /// What is known of the ways to the proxy.
@@ -22,6 +25,22 @@ pub struct Access {
     pub key_name: String,
     /// That variable's value.
     pub key: Option<Raw>,
+}
+
+impl Access {
+    /// Where the processes listen, and what the user gave. The key is in our own environment, which in a container is
+    /// LiteLLM's, or in that of its workers.
+    pub fn of(procfs: &Procfs, plan: &ObservePlan, proxy: &Proxy, collected: &Collected) -> Self {
+        let name = &plan.litellm_key_env;
+        let ours = || std::env::var_os(name).map(|value| Raw::from_bytes(value.as_encoded_bytes()));
+        let here = proxy.workers().next().is_some_and(|worker| same_network(procfs, worker.id.pid));
+        Self {
+            listening: if here { listening(procfs, proxy) } else { Vec::new() },
+            url: plan.litellm_url.clone(),
+            key_name: name.clone(),
+            key: ours().or_else(|| collected.variable(name).cloned()),
+        }
+    }
 }
 
 /// Why there is nowhere to ask.
@@ -42,6 +61,8 @@ impl NoDoor {
 #[derive(Debug, Clone)]
 pub struct Door {
     address: SocketAddr,
+    /// The variable that holds the key.
+    key_name: String,
     /// Path below which the proxy serves (`SERVER_ROOT_PATH`), without a slash at its end.
     prefix: String,
     /// The key.
@@ -55,6 +76,17 @@ pub(super) enum Key {
     Usable(Raw),
     /// The variable of this name is not set, or holds nothing that can stand in a header.
     Missing(String),
+    /// The captured process does not listen at the address.
+    Withheld,
+}
+
+/// How it stands with the key, without it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyState<'a> {
+    /// The variable of this name holds one that may go to the address.
+    Usable(&'a str),
+    /// The variable of this name is not set, or holds nothing that can stand in a header.
+    Missing(&'a str),
     /// The captured process does not listen at the address.
     Withheld,
 }
@@ -88,7 +120,21 @@ impl Door {
             Some(_) if !access.listening.iter().any(|listening| covers(*listening, address)) => Key::Withheld,
             Some(key) => Key::Usable(key.clone()),
         };
-        Ok(Self { address, prefix, key })
+        Ok(Self { address, key_name: access.key_name.clone(), prefix, key })
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How it stands with the key.
+    pub fn key_state(&self) -> KeyState<'_> {
+        match &self.key {
+            Key::Usable(_) => KeyState::Usable(&self.key_name),
+            Key::Missing(name) => KeyState::Missing(name),
+            Key::Withheld => KeyState::Withheld,
+        }
     }
 
     /// Asks for a path, which may have a query.

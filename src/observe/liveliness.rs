@@ -91,6 +91,15 @@ pub fn answers_at_once(litellm: &LiteLlm) -> bool {
     litellm.door.as_ref().is_ok_and(|door| ask(door).is_ok_and(|answer| answer.status == 200))
 }
 
+/// One probe by itself: how long the answer took, nothing where there was no good one.
+///
+/// # Errors
+/// When no proxy was reached, with the gap that a capture would have.
+pub fn ask_once(door: &Door) -> Result<Option<Duration>, Gap> {
+    let probe = ask(door, Instant::now()).map_err(nobody)?;
+    Ok(probe.latency.filter(|_| probe.is_good))
+}
+
 /// Keeps a row a second until the capture ends, or a gap where nobody is there to answer.
 pub fn watch(litellm: &LiteLlm, pulse: &Pulse, stop: &Stop) {
     let door = match &litellm.door {

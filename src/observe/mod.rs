@@ -12,7 +12,7 @@ mod ledger;
 mod lifetime;
 pub mod listen;
 pub mod liveliness;
-mod metric_files;
+pub mod metric_files;
 pub mod metrics;
 mod network;
 pub mod observers;

@@ -58,10 +58,29 @@ impl Place {
             .reduce(|tightest, level| if level.1 < tightest.1 { level } else { tightest })
     }
 
+    /// The memory limit in bytes and the level that sets it.
+    pub fn memory_limit(&self) -> Option<(PathBuf, u64)> {
+        self.tightest(memory_limit).map(|(level, limit)| (level, limit as u64))
+    }
+
     /// The CPU quota in cores and the level that sets it, which is the one that counts its periods.
     pub fn cpu_quota(&self) -> Option<(PathBuf, f64)> {
         self.tightest(quota_cores)
     }
+}
+
+/// Version 1 writes "no limit" as the largest page count that fits a signed 64-bit number of bytes, which depends on
+/// the page size; nothing real comes near half of that.
+const UNLIMITED_BYTES: u64 = 1 << 62;
+
+fn memory_limit(level: &Path) -> Option<f64> {
+    let limit = number(level, "memory.max").or_else(|| number(level, "memory.limit_in_bytes"))?;
+    (limit < UNLIMITED_BYTES).then_some(limit as f64)
+}
+
+/// The memory that a cgroup has in use, file cache included.
+pub fn memory_used(level: &Path) -> Option<u64> {
+    number(level, "memory.current").or_else(|| number(level, "memory.usage_in_bytes"))
 }
 
 /// `cpu.max` of version 2, else `cpu.cfs_quota_us` of version 1, in cores.

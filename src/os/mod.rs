@@ -11,5 +11,6 @@ pub mod piped;
 pub mod proc;
 pub mod root;
 pub mod signals;
+pub mod space;
 pub mod threads;
 pub mod usage;

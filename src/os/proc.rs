@@ -53,6 +53,11 @@ impl Procfs {
         Process { pid, dir: self.root.join(pid.to_string()) }
     }
 
+    /// This very process, through `/proc/self`; its pid is given as 0, which nobody has.
+    pub fn own(&self) -> Process {
+        Process { pid: 0, dir: self.root.join("self") }
+    }
+
     /// The process, if it is still the one that was meant.
     pub fn same(&self, id: ProcessId) -> Option<Process> {
         let process = self.process(id.pid);

@@ -20,13 +20,24 @@ const CHANGES_SHOWN: usize = 60;
 
 /// What changed, as Markdown: loads side by side, what grew, what is different.
 pub fn text(before: &Facts, after: &Facts, comparison: &Comparison) -> String {
-    let per = growth::per_words(comparison.per);
     let mut document = Document::default();
     document.heading(1, "What changed between two captures");
     document.block(format!("**{}**", growth::headline(comparison)));
     document.table(&captures(before, after));
     document.heading(2, "Load");
     document.table(&loads::table(["before", "after"], Some(&comparison.before), &comparison.after));
+    if comparison.stacks.are_taken() {
+        stacks(&mut document, comparison);
+    }
+    document.heading(2, "Changes");
+    let none = "None was found in version, config, environment, packages, workers, limits and machine.";
+    or_none(&mut document, &growth::changes(&comparison.changes, CHANGES_SHOWN), none);
+    document.into_string()
+}
+
+/// Functions and owners.
+fn stacks(document: &mut Document, comparison: &Comparison) {
+    let per = growth::per_words(comparison.per);
     document.heading(2, &format!("Functions, CPU {per}"));
     if comparison.per == Per::Second {
         document.block(
@@ -35,14 +46,10 @@ pub fn text(before: &Facts, after: &Facts, comparison: &Comparison) -> String {
         );
     }
     document.block(in_milliseconds(per));
-    or_none(&mut document, &growth::functions(comparison, FUNCTIONS_SHOWN), "No function's own CPU changed as much.");
+    or_none(document, &growth::functions(comparison, FUNCTIONS_SHOWN), "No function's own CPU changed as much.");
     document.heading(2, &format!("Whose work, CPU {per}"));
     document.block(in_milliseconds(per));
-    or_none(&mut document, &growth::owners(comparison, OWNERS_SHOWN), "Nobody's CPU changed as much.");
-    document.heading(2, "Changes");
-    let none = "None was found in version, config, environment, packages, workers, limits and machine.";
-    or_none(&mut document, &growth::changes(&comparison.changes, CHANGES_SHOWN), none);
-    document.into_string()
+    or_none(document, &growth::owners(comparison, OWNERS_SHOWN), "Nobody's CPU changed as much.");
 }
 
 fn in_milliseconds(per: &str) -> String {

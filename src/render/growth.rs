@@ -3,7 +3,7 @@
 use crate::analyse::changes::{Area, Change};
 use crate::analyse::compare::{Comparison, Growth, OwnerGrowth, Per};
 use crate::render::figures::{digits, factor, span};
-use crate::render::markdown::{Table, code, text};
+use crate::render::markdown::{Table, code, prose, text};
 
 /// What grew or shrank by less than this share of the whole is a matter of chance: of a function with so little CPU there
 /// are but few samples.
@@ -22,6 +22,12 @@ pub fn per_words(per: Per) -> &'static str {
 /// Which function's own CPU grew most, and by how much.
 pub fn headline(comparison: &Comparison) -> String {
     let per = per_words(comparison.per);
+    if let Some(because) = comparison.stacks.missing() {
+        return format!(
+            "Functions are not compared: one of the two captures has no stacks, because {}.",
+            prose(because)
+        );
+    }
     let grown = comparison.functions.iter().max_by(|a, b| growth(a).total_cmp(&growth(b)));
     let least = least(comparison);
     match grown.filter(|function| growth(function) >= least) {

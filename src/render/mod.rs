@@ -7,6 +7,7 @@ pub mod figures;
 pub mod flamegraph;
 pub mod folded;
 pub mod growth;
+pub mod lines;
 pub mod loads;
 pub mod markdown;
 pub mod owners;

@@ -5,27 +5,22 @@ use crate::analyse::functions::Function;
 use crate::analyse::heat::{IDLE_CORE_PERCENT, Spread};
 use crate::analyse::sizing::Size;
 use crate::analyse::stall::Stall;
-use crate::analyse::verdict::{Cpu, Verdict};
+use crate::analyse::verdict::Verdict;
 use crate::bundle::manifest::{Manifest, Status};
 use crate::collect::Weight;
 use crate::collect::fingerprint::Fingerprint;
 use crate::redact::Clean;
 use crate::render::figures::{counted, difference, percent, span, utc};
+use crate::render::lines::Lines;
 
 /// Functions named in the summary.
 const FUNCTIONS_SHOWN: usize = 3;
 /// Owners named in the summary.
 const OWNERS_SHOWN: usize = 4;
-/// What is longer goes on in the next line, below its beginning.
-const LONGEST_LINE: usize = 120;
-/// A percent sign while lines are broken: no white space, and in no text.
-const GLUED_PERCENT: &str = "\u{e000}%";
-/// The word in front, with the space behind it.
-const WORD: usize = 10;
 
 /// Where the CPU went, by how much, and how good the profile is.
 pub fn lines(manifest: &Manifest, verdict: &Verdict, versions: &str) -> Vec<String> {
-    let mut summary = Summary::default();
+    let mut summary = Lines::default();
     summary.line(
         "captured",
         &format!(
@@ -39,7 +34,7 @@ pub fn lines(manifest: &Manifest, verdict: &Verdict, versions: &str) -> Vec<Stri
         summary.line("class", &class(classification));
         summary.line("", &classification.sentence);
     }
-    summary.line("cpu", &cpu(&verdict.cpu));
+    summary.line("cpu", &cpu(verdict));
     summary.line("workers", &workers(verdict));
     if let Some(sizing) = verdict.sizing.as_ref().filter(|sizing| is_telling(sizing.size)) {
         summary.line("sizing", &sizing.sentence);
@@ -58,18 +53,19 @@ pub fn lines(manifest: &Manifest, verdict: &Verdict, versions: &str) -> Vec<Stri
     for (rank, function) in hot.enumerate() {
         summary.line(if rank == 0 { "hot" } else { "" }, &function_words(function));
     }
-    summary.line("quality", &quality(verdict));
+    match verdict.stacks.missing() {
+        Some(because) => summary.line("stacks", &format!("none, because {because}")),
+        None => summary.line("quality", &quality(verdict)),
+    }
     if let Some(cost) = &manifest.overhead {
         let memory = cost.own_peak_rss_bytes.map_or_else(String::new, |bytes| format!(", {} MB", bytes / 1_000_000));
-        summary.line(
-            "cost",
-            &format!(
-                "{} of a core for each worker ({}); {:.2} % of a core{memory} for this program",
-                percent(cost.samplers_core_percent_per_worker),
-                manifest.engine.name,
-                cost.own_core_percent,
-            ),
-        );
+        let samplers = if verdict.stacks.are_taken() {
+            let percent = percent(cost.samplers_core_percent_per_worker);
+            format!("{percent} of a core for each worker ({}); ", manifest.engine.name)
+        } else {
+            String::new()
+        };
+        summary.line("cost", &format!("{samplers}{:.2} % of a core{memory} for this program", cost.own_core_percent));
     }
     for gap in manifest.gaps.iter().filter(|gap| gap.weight == Weight::Partial) {
         summary.line("missing", &format!("{}: {}", gap.what, gap.why));
@@ -93,48 +89,6 @@ pub fn versions(fingerprint: Option<&Fingerprint<Clean>>) -> String {
     format!("{}, {}", name("LiteLLM", litellm), name("Python", python))
 }
 
-/// The lines so far.
-#[derive(Debug, Default)]
-pub struct Summary(Vec<String>);
-
-impl Summary {
-    /// A word and what it is, which goes on in the next lines where it is long. A word that is empty belongs to the
-    /// last.
-    ///
-    /// Broken between words, but never between a figure and its percent sign; a word that is longer than a line is left
-    /// whole.
-    pub fn line(&mut self, word: &str, text: &str) {
-        let text = text.replace(" %", GLUED_PERCENT);
-        let mut line = format!("{word:WORD$}");
-        let mut length = WORD;
-        for (index, next) in text.split_whitespace().enumerate() {
-            let more = next.chars().count() + 1;
-            if index > 0 && length + more > LONGEST_LINE {
-                self.0.push(std::mem::replace(&mut line, " ".repeat(WORD)));
-                length = WORD;
-            } else if index > 0 {
-                line.push(' ');
-            }
-            line.push_str(&next.replace(GLUED_PERCENT, " %"));
-            length += more;
-        }
-        self.0.push(line);
-    }
-
-    /// The same of a list; nothing where it is empty.
-    pub fn list(&mut self, word: &str, items: impl Iterator<Item = String>) {
-        let items: Vec<String> = items.collect();
-        if !items.is_empty() {
-            self.line(word, &items.join(", "));
-        }
-    }
-
-    /// All of them.
-    pub fn into_lines(self) -> Vec<String> {
-        self.0
-    }
-}
-
 fn status(manifest: &Manifest) -> String {
     match (manifest.status, &manifest.interrupted_by) {
         (_, Some(signal)) => format!("interrupted by {signal}"),
@@ -151,10 +105,12 @@ fn class(classification: &Classification) -> String {
     }
 }
 
-fn cpu(cpu: &Cpu) -> String {
+fn cpu(verdict: &Verdict) -> String {
+    let cpu = &verdict.cpu;
     let kernel = cpu.kernel_seconds.map_or_else(String::new, |kernel| format!("; the kernel counted {kernel:.2}"));
     let differ = cpu.difference_percent.map_or_else(String::new, |by| format!(" (difference {})", difference(by)));
-    format!("{:.2} CPU-seconds in the stacks, {:.2} cores on average{kernel}{differ}", cpu.sampled_seconds, cpu.cores)
+    let place = if verdict.stacks.are_taken() { "in the stacks" } else { "by the clocks of all threads" };
+    format!("{:.2} CPU-seconds {place}, {:.2} cores on average{kernel}{differ}", cpu.sampled_seconds, cpu.cores)
 }
 
 fn workers(verdict: &Verdict) -> String {
@@ -201,26 +157,4 @@ fn quality(verdict: &Verdict) -> String {
         quality.errors,
         quality.achieved_hz,
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_line_goes_on_below_its_beginning() {
-        let mut summary = Summary::default();
-        summary.line("short", "two  words");
-        summary.line("long", &"word ".repeat(40));
-        summary.line("", &"x".repeat(200));
-        let lines = summary.0;
-        assert_eq!(lines[0], "short     two words");
-        assert_eq!(lines[1], format!("long      {}word", "word ".repeat(21)));
-        assert_eq!(lines[2], format!("          {}word", "word ".repeat(17)));
-        assert!(lines[1].len() <= LONGEST_LINE && lines[1].len() + " word".len() > LONGEST_LINE);
-        assert_eq!(lines[3], format!("          {}", "x".repeat(200)), "a word is never broken");
-        let mut summary = Summary::default();
-        summary.line("", &"94.4 % ".repeat(20));
-        assert!(summary.0.iter().all(|line| line.ends_with("94.4 %")), "{:?}", summary.0);
-    }
 }

@@ -2,9 +2,11 @@
 //!
 //! [`session`] keeps the time while an [`engine`] samples within the budget of the [`governor`], and [`record`] keeps
 //! what it reads in the work folder. There are two: [`pyspy`] runs a child for each worker and reads the CPU [`clocks`]
-//! beside it, [`native`] reads stacks and clocks itself. Afterwards [`join`] makes a [`profile`] of either's records.
+//! beside it, [`native`] reads stacks and clocks itself. Without stacks
+//! [`clocks_alone`] takes an engine's place. Afterwards [`join`] makes a [`profile`] of either's records.
 
 pub mod clocks;
+pub mod clocks_alone;
 mod deal;
 pub mod engine;
 pub mod governor;

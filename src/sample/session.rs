@@ -40,6 +40,18 @@ pub struct Orders {
     pub sampling: Sampling,
     /// What each worker's sampler may cost.
     pub budget: Budget,
+    /// Whether stacks are to be taken at all.
+    pub stacks: StacksWanted,
+}
+
+/// Whether stacks are to be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StacksWanted {
+    /// They are what a capture is for.
+    #[default]
+    Yes,
+    /// Everything else is: no sampler is started, and no process is read by the right to trace it.
+    No,
 }
 
 /// Why it ended.

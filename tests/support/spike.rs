@@ -8,7 +8,7 @@ use litellm_capture::{
         changes::{Area, Change},
         classify::{Class, Classification, Confidence},
         compare::{Comparison, Growth, OwnerGrowth, Per},
-        evidence::{Reporter, WorkerCpu},
+        evidence::{Reporter, Stacks, WorkerCpu},
         facts::{Logs, SharedEnviron},
         heat::{Heat, Spread},
         load::{Before, BeforeSource, Load, Loads},
@@ -191,6 +191,7 @@ fn evidence(words: Words) -> Evidence {
     Evidence {
         started_utc: "2026-11-24T06:15:00Z".to_owned(),
         epoch_utc: Some("2026-11-24T06:15:00.25Z".parse().expect("a time")),
+        stacks: Stacks::Taken,
         slices: (1..4).map(|n| Slice { from_us: n * SECOND_US, to_us: (n + 1) * SECOND_US }).collect(),
         workers: vec![cpu(101, 1_150_000), cpu(102, 2_050_000)],
         samplers: vec![sampler(101), sampler(102)],
@@ -451,6 +452,7 @@ pub fn verdict(facts: &Facts, words: Words) -> Verdict {
         leader,
     };
     Verdict {
+        stacks: Stacks::Taken,
         loads: Loads {
             before: Some(Before {
                 source: BeforeSource::Baseline,
@@ -529,6 +531,7 @@ pub fn verdict(facts: &Facts, words: Words) -> Verdict {
         ],
         changes: changes.clone(),
         comparison: Some(Comparison {
+            stacks: Stacks::Taken,
             per: Per::Request,
             before,
             after: during,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::analyse::Facts;
-use crate::analyse::evidence::{Evidence, Lifetime, Reporter, WorkerCpu};
+use crate::analyse::evidence::{Evidence, Lifetime, Reporter, Stacks, WorkerCpu};
 use crate::analyse::facts::Logs;
 use crate::bundle::manifest::Manifest;
 use crate::collect::fingerprint::Fingerprint;
@@ -95,6 +95,7 @@ impl Scene {
         let evidence = Evidence {
             started_utc: manifest.started_utc.clone(),
             epoch_utc: manifest.started_utc.parse().ok(),
+            stacks: Stacks::Taken,
             slices: vec![Slice { from_us: 0, to_us: SECONDS * 1_000_000 }],
             workers: Vec::new(),
             samplers: Vec::new(),

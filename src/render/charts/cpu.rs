@@ -54,7 +54,7 @@ pub fn picture(facts: &Facts, verdict: &Verdict, scene: &Scene) -> Picture {
         span: Span::FromNought,
         layers,
     };
-    Picture { title, figures: "mean while sampled", panels: vec![panel], notes }
+    Picture { title, figures: format!("mean {}", scene.during), panels: vec![panel], notes }
 }
 
 /// User and system time together.

@@ -57,7 +57,7 @@ pub fn picture(facts: &Facts, verdict: &Verdict, scene: &Scene) -> Picture {
     }
     let panel = Panel { heading: String::new(), unit: Unit::Seconds, height: 1.0, span: Span::Decades, layers };
     let title = "Latency of requests and of /health/liveliness".to_owned();
-    Picture { title, figures: "while sampled", panels: vec![panel], notes }
+    Picture { title, figures: scene.during.to_owned(), panels: vec![panel], notes }
 }
 
 /// What lies below the lines: the longest stall, and the level of before.

@@ -41,5 +41,5 @@ pub fn picture(facts: &Facts, verdict: &Verdict, scene: &Scene) -> Picture {
         workers => format!("Memory: resident in {}", counted(workers, "worker")),
     };
     let panel = Panel { heading: String::new(), unit: Unit::Bytes, height: 1.0, span: Span::FromNought, layers };
-    Picture { title, figures: "most while sampled", panels: vec![panel], notes }
+    Picture { title, figures: format!("most {}", scene.during), panels: vec![panel], notes }
 }

@@ -57,7 +57,7 @@ pub fn draw(picture: &Picture, scene: &Scene) -> String {
     let room = BOTTOM - TOP - BETWEEN * (panels.len() - 1) as f64;
     let mut top = TOP;
     let mut legend = Legend { svg: Svg::part(), y: TOP - 8.0, is_beyond: false };
-    legend.heading(picture.figures);
+    legend.heading(&picture.figures);
     for panel in panels {
         let bottom = top + room * panel.height / heights;
         let field = Field { top, bottom, scale: scale_of(panel, bottom - top) };
@@ -166,7 +166,7 @@ impl Paper<'_> {
         }
     }
 
-    /// The stretch whose stacks were sampled.
+    /// The stretch of the capture.
     fn sampled(&self, svg: &mut Svg, field: &Field) {
         let Some((from_us, to_us)) = self.scene.sampled_us else { return };
         let (left, right) = (self.x(from_us), self.x(to_us));
@@ -175,7 +175,7 @@ impl Paper<'_> {
         if field.top > TOP {
             return;
         }
-        let words = "stacks sampled";
+        let words = self.scene.stretch;
         let half = width(words, SMALL) / 2.0;
         let middle = f64::midpoint(left, right).clamp(LEFT + half, RIGHT - half);
         svg.text((middle, field.top - 9.0), words, style(SMALL, "#1f6f9c", Anchor::Middle));

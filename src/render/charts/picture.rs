@@ -33,7 +33,7 @@ pub struct Picture {
     /// What it shows, and of how much.
     pub title: String,
     /// What the figures in the legend are of.
-    pub figures: &'static str,
+    pub figures: String,
     /// One above the other, on one axis of time.
     pub panels: Vec<Panel>,
     /// What could not be drawn, and why.

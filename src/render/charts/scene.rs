@@ -19,8 +19,12 @@ pub struct Scene {
     pub epoch: Timestamp,
     /// The axis of time, from the first figure to the last.
     pub range_us: (u64, u64),
-    /// The stretch whose stacks were sampled; none where nothing was.
+    /// The stretch whose stacks were sampled, or that was watched without; none where nothing was.
     pub sampled_us: Option<(u64, u64)>,
+    /// What that stretch is called.
+    pub stretch: &'static str,
+    /// "While" it lasted.
+    pub during: &'static str,
     /// Below every title.
     pub caption: String,
 }
@@ -35,7 +39,12 @@ impl Scene {
         let moments = || rows.clone().chain(tallies.clone()).chain(ends.clone());
         let range_us = (moments().min().unwrap_or(0), moments().max().unwrap_or(0));
         let epoch = facts.epoch();
-        Self { epoch, range_us, sampled_us, caption: caption(facts, epoch, sampled_us) }
+        let (stretch, during) = if facts.evidence.stacks.are_taken() {
+            ("stacks sampled", "while sampled")
+        } else {
+            ("captured without stacks", "while captured")
+        };
+        Self { epoch, range_us, sampled_us, stretch, during, caption: caption(facts, epoch, sampled_us, stretch) }
     }
 
     /// The stretch that the figures in the legends are of: what was sampled, else everything.
@@ -45,7 +54,7 @@ impl Scene {
 }
 
 /// A name that came from outside may be of any length; the host's stands at the end, where it can be cut off.
-fn caption(facts: &Facts, epoch: Timestamp, sampled_us: Option<(u64, u64)>) -> String {
+fn caption(facts: &Facts, epoch: Timestamp, sampled_us: Option<(u64, u64)>, stretch: &str) -> String {
     let version = facts.litellm_version().map(|version| fitted(version, 12.0, LONGEST_VERSION));
     let mut parts = vec![
         format!("LiteLLM {}", version.as_deref().unwrap_or("of unknown version")),
@@ -55,7 +64,7 @@ fn caption(facts: &Facts, epoch: Timestamp, sampled_us: Option<(u64, u64)>) -> S
     let clock = |us: u64| moment(us).unwrap_or(epoch).strftime("%H:%M:%S").to_string();
     if let Some((from_us, to_us)) = sampled_us {
         let seconds = ((to_us - from_us) as f64 / 1e6).round();
-        parts.push(format!("stacks sampled {} to {} UTC ({seconds} s)", clock(from_us), clock(to_us)));
+        parts.push(format!("{stretch} {} to {} UTC ({seconds} s)", clock(from_us), clock(to_us)));
     }
     if let Some(host) = facts.fingerprint.as_ref().and_then(|print| print.host.hostname.as_ref()) {
         parts.push(host.to_string());

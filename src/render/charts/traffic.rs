@@ -58,7 +58,7 @@ pub fn picture(facts: &Facts, verdict: &Verdict, scene: &Scene) -> Picture {
             layers: vec![Layer::Line(key, thinned(in_flight, MOST_STEPS, Of::Mean), Stroke::Strong)],
         });
     }
-    Picture { title, figures: "mean while sampled", panels, notes }
+    Picture { title, figures: format!("mean {}", scene.during), panels, notes }
 }
 
 fn arrivals(all: &[Step], failed: &[Step], verdict: &Verdict, (source, scene): (Source, &Scene)) -> Panel {

@@ -74,9 +74,10 @@ fn head(html: &mut Html, facts: &Facts, verdict: &Verdict) {
         (Status::Partial | Status::Running, None) => "partial: see what is missing".to_owned(),
     };
     html.own("</h1>\n<p class=\"pale\">").text(&format!(
-        "{}, {:.1} s sampled, from {} on; {status}; by {} {}",
+        "{}, {:.1} s {}, from {} on; {status}; by {} {}",
         counted(verdict.workers.len(), "worker"),
         verdict.cpu.wall_seconds,
+        if verdict.stacks.are_taken() { "sampled" } else { "without stacks" },
         utc(facts.epoch()),
         manifest.tool.name,
         manifest.tool.version,

@@ -29,7 +29,13 @@ pub fn sentences(html: &mut Html, manifest: &Manifest, verdict: &Verdict) {
             html.own(term).prose(sentence).own("</dd>\n");
         }
     }
-    quality(html, manifest, verdict);
+    match verdict.stacks.missing() {
+        Some(because) => {
+            html.own("<dt>Profile</dt><dd>").prose(&format!("There are no stacks, because {because}.")).own("</dd>\n");
+        }
+        None => quality(html, verdict),
+    }
+    cost(html, manifest, verdict);
     html.own("</dl>\n");
 }
 
@@ -86,7 +92,7 @@ fn class(html: &mut Html, found: &Classification, verdict: &Verdict) {
     html.own("</dd>\n");
 }
 
-fn quality(html: &mut Html, manifest: &Manifest, verdict: &Verdict) {
+fn quality(html: &mut Html, verdict: &Verdict) {
     let quality = &verdict.quality;
     html.own("<dt>Profile</dt><dd>").text(&format!(
         "{}: {}, {} lost ({}), {:.1} Hz reached",
@@ -97,12 +103,18 @@ fn quality(html: &mut Html, manifest: &Manifest, verdict: &Verdict) {
         quality.achieved_hz,
     ));
     html.list(&quality.reasons).own("</dd>\n");
+}
+
+fn cost(html: &mut Html, manifest: &Manifest, verdict: &Verdict) {
     if let Some(cost) = &manifest.overhead {
-        html.own("<dt>Cost</dt><dd>").text(&format!(
-            "The samplers took {} of a core for each worker, the capture itself {} of a core.",
-            percent(cost.samplers_core_percent_per_worker),
-            percent(cost.own_core_percent),
-        ));
+        let own = percent(cost.own_core_percent);
+        html.own("<dt>Cost</dt><dd>").text(&match verdict.stacks.missing() {
+            Some(_) => format!("The capture took {own} of a core."),
+            None => format!(
+                "The samplers took {} of a core for each worker, the capture itself {own} of a core.",
+                percent(cost.samplers_core_percent_per_worker),
+            ),
+        });
         html.own("</dd>\n");
     }
 }

@@ -72,7 +72,12 @@ pub fn gil(html: &mut Html, verdict: &Verdict) {
 /// What grew against the baseline, functions and owners.
 pub fn growth(html: &mut Html, verdict: &Verdict) {
     let Some(comparison) = verdict.comparison.as_ref() else { return };
-    html.own("<h2>What grew against the baseline</h2>\n<p class=\"pale\">").text(&format!(
+    html.own("<h2>What grew against the baseline</h2>\n");
+    if !comparison.stacks.are_taken() {
+        html.own("<p>").prose(&growth::headline(comparison)).own("</p>\n");
+        return;
+    }
+    html.own("<p class=\"pale\">").text(&format!(
         "In CPU-milliseconds {}; {}.",
         growth::per_words(comparison.per),
         growth::LEFT_OUT

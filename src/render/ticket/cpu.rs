@@ -1,7 +1,6 @@
 //! Still section 1: how the proxy is sized, which workers are hot, what stalls, where the CPU went, and what grew.
 
 use crate::analyse::functions::Function;
-use crate::analyse::stall::Stall;
 use crate::analyse::{Facts, Verdict};
 use crate::render::figures::{cores, percent, span};
 use crate::render::growth;
@@ -17,11 +16,15 @@ pub fn write(document: &mut Document, facts: &Facts, verdict: &Verdict) {
     document.heading(3, "Sizing, workers, event loop");
     sizing(document, verdict);
     heat(document, verdict);
-    stall(document, facts, verdict.stall.as_ref());
+    stall(document, facts, verdict);
     document.heading(3, "Where the CPU went");
-    owners(document, verdict);
-    document.table(&functions(verdict, FUNCTIONS_SHOWN));
-    gil(document, verdict);
+    if let Some(because) = verdict.stacks.missing() {
+        document.block(format!("Not known: there are no stacks, because {}.", prose(because)));
+    } else {
+        owners(document, verdict);
+        document.table(&functions(verdict, FUNCTIONS_SHOWN));
+        gil(document, verdict);
+    }
     grown(document, facts, verdict);
 }
 
@@ -89,11 +92,18 @@ fn heat(document: &mut Document, verdict: &Verdict) {
     document.table(&table);
 }
 
-fn stall(document: &mut Document, facts: &Facts, stall: Option<&Stall>) {
-    let Some(stall) = stall else {
-        document.block(match facts.series.table(table::LIVELINESS) {
-            Some(_) => "**Event loop**: no stall was noticed, neither by `/health/liveliness` nor in the stacks.",
-            None => "**Event loop**: no stall was noticed in the stacks; `/health/liveliness` was not asked.",
+fn stall(document: &mut Document, facts: &Facts, verdict: &Verdict) {
+    let Some(stall) = &verdict.stall else {
+        let asked = facts.series.table(table::LIVELINESS).is_some();
+        document.block(match (asked, verdict.stacks.are_taken()) {
+            (true, true) => "**Event loop**: no stall was noticed, neither by `/health/liveliness` nor in the stacks.",
+            (true, false) => {
+                "**Event loop**: no stall was noticed by `/health/liveliness`; there are no stacks to show one."
+            }
+            (false, true) => "**Event loop**: no stall was noticed in the stacks; `/health/liveliness` was not asked.",
+            (false, false) => {
+                "**Event loop**: not judged: there are no stacks, and `/health/liveliness` was not asked."
+            }
         });
         return;
     };
@@ -144,6 +154,9 @@ fn grown(document: &mut Document, facts: &Facts, verdict: &Verdict) {
     let (Some(comparison), Some(baseline)) = (&verdict.comparison, &facts.baseline) else { return };
     let per = growth::per_words(comparison.per);
     document.heading(3, "What grew and what shrank");
+    if !comparison.stacks.are_taken() {
+        return document.block(growth::headline(comparison));
+    }
     document.block(format!(
         "{} That is against {}; red in `flamegraphs/spike-minus-baseline.svg` is what grew, blue what shrank. In \
          CPU-milliseconds {per}; {}:",

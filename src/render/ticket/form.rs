@@ -117,7 +117,10 @@ fn what_happened(verdict: &Verdict) -> String {
     let heat = verdict.heat.as_ref().map(|heat| &heat.sentence);
     let stall = verdict.stall.as_ref().map(|stall| &stall.sentence);
     document.bullets([sizing, heat, stall].into_iter().flatten().map(|sentence| text(sentence)));
-    document.block("Flamegraphs, profile, charts, configuration, logs and environment are in the attached bundle; TICKET.md in it tells all.");
+    let pictures = if verdict.stacks.are_taken() { "Flamegraphs, profile, charts" } else { "Charts" };
+    document.block(format!(
+        "{pictures}, configuration, logs and environment are in the attached bundle; TICKET.md in it tells all.",
+    ));
     document.into_string()
 }
 

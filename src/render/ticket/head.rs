@@ -24,17 +24,17 @@ pub fn write(document: &mut Document, facts: &Facts, verdict: &Verdict) {
         format!("{} for {}", utc(facts.epoch()), span((to_us - from_us) as f64 / 1e6)),
         host.map_or_else(|| "unknown name, see section 6".to_owned(), |host| code(host.as_str())) + &pod,
         counted(verdict.workers.len(), "worker"),
-        verdict.quality.grade.word().to_owned(),
+        if verdict.stacks.are_taken() { verdict.quality.grade.word() } else { "none" }.to_owned(),
     ]);
     document.table(&table);
-    if !verdict.quality.reasons.is_empty() {
+    if verdict.stacks.are_taken() && !verdict.quality.reasons.is_empty() {
         let reasons: Vec<String> = verdict.quality.reasons.iter().map(|reason| prose(reason)).collect();
         document.block(format!("The profile is **{}**: {}.", verdict.quality.grade.word(), reasons.join("; ")));
     }
     document.block(format!(
-        "Everything named below is in the attached bundle {}: open its `report.html`, or `flamegraphs/all.svg`, in a \
-         browser.",
+        "Everything named below is in the attached bundle {}: open its `report.html`{} in a browser.",
         code(&format!("{}.tar.gz", facts.manifest.name)),
+        if verdict.stacks.are_taken() { ", or `flamegraphs/all.svg`," } else { "" },
     ));
 }
 
@@ -73,6 +73,9 @@ fn went(verdict: &Verdict) -> String {
         let function = busiest(verdict)?;
         Some(format!("{} of the CPU was used in {} itself.", percent(function.self_percent), code(&function.name)))
     };
+    if let Some(because) = verdict.stacks.missing() {
+        return format!("Where the CPU went is not known: there are no stacks, because {}.", prose(because));
+    }
     by_owner().or_else(by_function).unwrap_or_else(|| "No CPU time was found in any stack.".to_owned())
 }
 

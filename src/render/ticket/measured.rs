@@ -20,26 +20,46 @@ pub fn write(document: &mut Document, facts: &Facts, verdict: &Verdict) {
     document.block(format!("By {} {}, called as:", text(&manifest.tool.name), code(&manifest.tool.version)));
     let line = shell::line(manifest.arguments.iter().map(Clean::as_str));
     document.block(fenced("sh", &cut(&line, usize::MAX, COMMAND_CHARACTERS, "manifest.json")));
-    let mut points = vec![
-        format!(
-            "Sampled for {} of {} asked for, in slices of {}, at {} Hz at most, by {} {}{}, {sampling}",
-            span(verdict.cpu.wall_seconds),
-            span(settings.duration_seconds),
-            span(settings.slice_seconds),
-            settings.rate_hz,
-            text(&manifest.engine.name),
-            code(&manifest.engine.version),
-            manifest.engine.why.as_ref().map(|why| format!(" ({})", text(why.as_str()))).unwrap_or_default(),
-        ),
-        quality(verdict),
-        "Shares and widths are CPU time from the kernel's clock of each thread, dealt out to the stacks; they are not counts of samples".to_owned(),
-        format!("Redaction withheld {}; `redactions.json` says by which rules and never what", counted(manifest.redactions, "value")),
-    ];
+    let mut points = match verdict.stacks.missing() {
+        Some(because) => vec![
+            format!(
+                "Watched for {} of {} asked for, without stacks, because {}",
+                span(verdict.cpu.wall_seconds),
+                span(settings.duration_seconds),
+                prose(because),
+            ),
+            "CPU time is from the kernel's clock of each thread".to_owned(),
+        ],
+        None => vec![
+            format!(
+                "Sampled for {} of {} asked for, in slices of {}, at {} Hz at most, by {} {}{}, {sampling}",
+                span(verdict.cpu.wall_seconds),
+                span(settings.duration_seconds),
+                span(settings.slice_seconds),
+                settings.rate_hz,
+                text(&manifest.engine.name),
+                code(&manifest.engine.version),
+                manifest.engine.why.as_ref().map(|why| format!(" ({})", text(why.as_str()))).unwrap_or_default(),
+            ),
+            quality(verdict),
+            "Shares and widths are CPU time from the kernel's clock of each thread, dealt out to the stacks; they are not counts of samples".to_owned(),
+        ],
+    };
+    points.push(format!(
+        "Redaction withheld {}; `redactions.json` says by which rules and never what",
+        counted(manifest.redactions, "value")
+    ));
     points.push(match Overhead::of(&facts.evidence, verdict, 0.0) {
         Some(cost) => format!(
-            "Cost: the samplers took {} of a core for each worker (budget {}), this program {} of a core{}",
-            percent(cost.samplers_core_percent_per_worker),
-            percent(settings.max_overhead_percent),
+            "Cost: {}this program {} of a core{}",
+            match verdict.stacks.missing() {
+                Some(_) => String::new(),
+                None => format!(
+                    "the samplers took {} of a core for each worker (budget {}), ",
+                    percent(cost.samplers_core_percent_per_worker),
+                    percent(settings.max_overhead_percent),
+                ),
+            },
             percent(cost.own_core_percent),
             cost.own_peak_rss_bytes.map(|size| format!(" and {} of memory", bytes(size as f64))).unwrap_or_default(),
         ),
@@ -58,7 +78,7 @@ pub fn write(document: &mut Document, facts: &Facts, verdict: &Verdict) {
             .push("The reporter's requests are in the bundle **with their content**, as asked for by name".to_owned());
     }
     document.bullets(points.into_iter().map(|point| point + "."));
-    document.table(&files(facts));
+    document.table(&files(facts, verdict));
 }
 
 fn quality(verdict: &Verdict) -> String {
@@ -80,17 +100,20 @@ fn quality(verdict: &Verdict) -> String {
     )
 }
 
-fn files(facts: &Facts) -> Table {
+fn files(facts: &Facts, verdict: &Verdict) -> Table {
+    let stacks = verdict.stacks.are_taken();
+    let differential = verdict.comparison.as_ref().is_some_and(|comparison| comparison.stacks.are_taken());
     let logs = facts.logs.before.is_some() || facts.logs.during.is_some();
     let series = !facts.series.0.is_empty();
     let files = [
         ("report.html", "everything on one page", true),
-        ("flamegraphs/", "all.svg, one for each worker, one for each slice", true),
-        ("flamegraphs/spike-minus-baseline.svg", "what grew (red) and shrank (blue)", facts.baseline.is_some()),
+        ("flamegraphs/", "all.svg, one for each worker, one for each slice", stacks),
+        ("flamegraphs/spike-minus-baseline.svg", "what grew (red) and shrank (blue)", differential),
         ("charts/", "CPU, memory, traffic and latency over time, PNG and SVG", true),
         ("summary.json", "the verdict with its figures", true),
         ("evidence.json", "the facts that the verdict is computed from", true),
-        ("profiles/", "folded stacks and every sample", true),
+        ("profiles/", "folded stacks and every sample", stacks),
+        ("profiles/", "the clocks of every thread", !stacks),
         ("series/", "figures second by second, CSV", series),
         ("logs/", "before.log and during.log, as far as they could be read", logs),
         ("workload/", "shapes of requests", !facts.shapes.is_empty()),

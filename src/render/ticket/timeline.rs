@@ -66,8 +66,13 @@ fn during(facts: &Facts, verdict: &Verdict) -> Vec<Moment> {
     let (from_us, to_us) = facts.sampled_us();
     let mut moments = Vec::new();
     if to_us > from_us {
-        moments.push(moment(from_us, "**the capture began to sample**".to_owned()));
-        moments.push(moment(to_us, "**the capture's last sample**".to_owned()));
+        let (begin, end) = if verdict.stacks.are_taken() {
+            ("**the capture began to sample**", "**the capture's last sample**")
+        } else {
+            ("**the capture began**", "**the capture ended**")
+        };
+        moments.push(moment(from_us, begin.to_owned()));
+        moments.push(moment(to_us, end.to_owned()));
     }
     for event in &facts.evidence.events {
         moments.push(moment(event.at_us, event_words(&event.what, event.process.pid)));
