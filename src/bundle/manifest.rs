@@ -22,7 +22,8 @@ use crate::sample::pyspy::{Found, Sampling};
 ///   worker's GIL and counts of the readings, the profile frames without a file for what the interpreter does, of the kind
 ///   `interpreter`, and 2 in the column `mended` for stacks that were torn and stand as they were read.
 /// - 1.3: a capture may have no stacks: evidence and summary then say why, the engine is `none`, and `flamegraphs/` and the
-///   folded stacks are left out.
+///   folded stacks are left out. One that came through a cluster has `environment/kubernetes.json`, perhaps
+///   `environment/helm-values.redacted.yaml` and `logs/previous.log`.
 pub const FORMAT: Format = Format { major: 1, minor: 3 };
 
 /// Version of a stored format: a new minor adds, a new major changes.
