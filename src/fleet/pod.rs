@@ -7,6 +7,7 @@ use crate::analyse::figures::ratio;
 use crate::analyse::quality::Grade;
 use crate::analyse::{Facts, Verdict};
 use crate::bundle::archive::sha256;
+use crate::collect::cluster::Cluster;
 use crate::fleet::heat::{HotBy, PodHeat};
 use crate::redact::Clean;
 
@@ -75,6 +76,8 @@ impl Pod {
     pub fn of(name: String, facts: &Facts, verdict: &Verdict) -> Self {
         let print = facts.fingerprint.as_ref();
         let text = |value: Option<&Clean>| value.map(Clean::to_string);
+        let container = facts.cluster.as_ref().and_then(Cluster::captured);
+        let image = container.map(|container| container.image_id.as_ref().unwrap_or(&container.image));
         let cores = (verdict.cpu.wall_seconds > 0.0).then_some(verdict.cpu.cores);
         let sizing = verdict.sizing.as_ref();
         let quota_cores = sizing.and_then(|sizing| sizing.quota_cores);
@@ -106,7 +109,7 @@ impl Pod {
             quality: verdict.quality.grade,
             litellm_version: facts.litellm_version().map(str::to_owned),
             python_version: text(print.and_then(|print| print.python.version.as_ref())),
-            image: text(print.and_then(|print| print.container.image.as_ref())),
+            image: text(image.or_else(|| print.and_then(|print| print.container.image.as_ref()))),
             config_sha256: facts.config.as_ref().map(|config| sha256(config.as_bytes())),
         }
     }

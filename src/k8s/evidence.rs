@@ -8,8 +8,8 @@ use crate::collect::Gap;
 use crate::os::piped::Wish;
 use crate::redact::Raw;
 
-/// How far back logs are asked for, and how much of them.
-const LOG_BYTES: usize = 16 * 1024 * 1024;
+/// What is kept of a log, its end: more than a bundle takes.
+const LOG_BYTES: usize = 6 * 1024 * 1024;
 /// The end of the log of the container's last life: why it died stands there.
 const PREVIOUS_LINES: &str = "--tail=500";
 /// Deployments own replica sets, which own pods; nothing owns deployments but, at most, an operator's own kind.
@@ -81,7 +81,7 @@ impl Gathering<'_> {
         self.owners(&asked.pod.metadata);
         self.autoscaler();
         if let Some(node) = &asked.pod.spec.node_name {
-            let node = self.kubectl.json(&["get", "node", node], self.wish);
+            let node = self.kubectl.json_of_all(&["get", "node", node], self.wish);
             self.seen.node = self.had("the node", node);
         }
         self.usage(name);
@@ -95,7 +95,7 @@ impl Gathering<'_> {
         let mut next = of.owner_references.first().cloned();
         while let Some(owner) = next.take().filter(|_| self.seen.owners.len() < MOST_OWNERS) {
             let what = format!("{}/{}", owner.kind, owner.name);
-            let found = self.kubectl.json::<Workload>(&["get", &owner.kind, &owner.name], self.wish);
+            let found = self.kubectl.json_of_all::<Workload>(&["get", &owner.kind, &owner.name], self.wish);
             let Some(workload) = self.had(&format!("{what}, which the pod belongs to"), found) else {
                 let metadata = Meta { name: owner.name, ..Meta::default() };
                 self.seen.owners.push(Owned { kind: owner.kind, metadata });
@@ -110,7 +110,7 @@ impl Gathering<'_> {
     }
 
     fn revisions(&mut self, deployment: &Workload) {
-        let sets = self.kubectl.json::<List<Workload>>(&["get", "replicasets"], self.wish);
+        let sets = self.kubectl.json_of_all::<List<Workload>>(&["get", "replicasets"], self.wish);
         let Some(sets) = self.had("the rollout history", sets) else { return };
         let owned = |set: &Workload| {
             let owners = &set.metadata.owner_references;
@@ -120,7 +120,7 @@ impl Gathering<'_> {
     }
 
     fn autoscaler(&mut self) {
-        let scalers = self.kubectl.json::<List<Autoscaler>>(&["get", "horizontalpodautoscalers"], self.wish);
+        let scalers = self.kubectl.json_of_all::<List<Autoscaler>>(&["get", "horizontalpodautoscalers"], self.wish);
         let Some(scalers) = self.had("the autoscaler", scalers) else { return };
         let ours = |scaler: &Autoscaler| {
             let target = &scaler.spec.scale_target_ref;
@@ -130,14 +130,13 @@ impl Gathering<'_> {
     }
 
     fn usage(&mut self, pod: &str) {
-        let table = self.kubectl.bytes(&["top", "pod", pod, "--containers", "--no-headers"], LOG_BYTES, self.wish);
+        let table = self.kubectl.bytes_of_all(&["top", "pods", "--containers", "--no-headers"], self.wish);
         let Some(table) = self.had("the use of CPU and memory by the cluster's metrics", table) else { return };
         let table = String::from_utf8_lossy(&table).into_owned();
         let row = |line: &str| {
             let cells: Vec<&str> = line.split_whitespace().collect();
-            <[&str; 4]>::try_from(cells)
-                .ok()
-                .map(|[_, container, cpu, memory]| [container, cpu, memory].map(str::to_owned))
+            let [of, container, cpu, memory] = <[&str; 4]>::try_from(cells).ok()?;
+            (of == pod).then(|| [container, cpu, memory].map(str::to_owned))
         };
         self.seen.usage = table.lines().filter_map(row).collect();
     }
@@ -148,7 +147,12 @@ impl Gathering<'_> {
         names.extend(self.seen.owners.iter().map(|owner| owner.metadata.name.clone()));
         for name in names {
             let selector = format!("involvedObject.name={name}");
-            let list = self.kubectl.json::<List<Event>>(&["get", "events", "--field-selector", &selector], self.wish);
+            let asked = ["get", "events", "--field-selector", &selector];
+            let list = if name == pod {
+                self.kubectl.json::<List<Event>>(&asked, self.wish)
+            } else {
+                self.kubectl.json_of_all(&asked, self.wish)
+            };
             match self.had("the events", list) {
                 Some(list) => self.seen.events.extend(list.items),
                 None => return,
@@ -160,12 +164,13 @@ impl Gathering<'_> {
         let name = pod.metadata.name.as_str();
         let since = format!("--since={since_seconds}s");
         let logs = ["logs", name, "-c", container, "--timestamps"];
-        let log = self.kubectl.bytes(&[&logs[..], &[&since]].concat(), LOG_BYTES, self.wish);
+        let log = self.kubectl.last_bytes(&[&logs[..], &[&since]].concat(), LOG_BYTES, self.wish);
         self.seen.log = self.had("the log of the container", log).map(|bytes| Raw::from_bytes(&bytes));
         let restarted =
             pod.status.container_statuses.iter().any(|status| status.name == container && status.restart_count > 0);
         if restarted {
-            let log = self.kubectl.bytes(&[&logs[..], &["--previous", PREVIOUS_LINES]].concat(), LOG_BYTES, self.wish);
+            let log =
+                self.kubectl.last_bytes(&[&logs[..], &["--previous", PREVIOUS_LINES]].concat(), LOG_BYTES, self.wish);
             let log = self.had("the log of the container's last life", log);
             self.seen.previous = log.map(|bytes| Raw::from_bytes(&bytes));
         }
@@ -183,7 +188,7 @@ impl Gathering<'_> {
             named.or_else(|| meta.labels.get("app.kubernetes.io/instance").cloned())
         });
         let Some(release) = release else { return };
-        let values = self.kubectl.helm(&["get", "values", &release, "--output", "yaml"], LOG_BYTES, self.wish);
+        let values = self.kubectl.helm(&["get", "values", &release, "--output", "yaml"], self.wish);
         let values = self.had("the values that helm was given", values);
         self.seen.helm_values = values.map(|bytes| Raw::from_bytes(&bytes));
     }

@@ -1,7 +1,9 @@
 //! The one place that calls kubectl: it knows how to log in to any cluster, so nobody else has to.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
@@ -16,8 +18,10 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
 const LARGEST_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
 /// kubectl, and whom it talks to.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Kubectl {
+    /// Answers that are the same for all pods of a workload, by what was asked.
+    kept: Mutex<HashMap<String, Vec<u8>>>,
     context: Option<String>,
     namespace: Option<String>,
 }
@@ -43,39 +47,65 @@ pub struct Exit {
 impl Kubectl {
     /// A kubectl that was not called yet; without a namespace it is that of the context.
     pub fn new(context: Option<&str>, namespace: Option<&str>) -> Self {
-        Self { context: context.map(str::to_owned), namespace: namespace.map(str::to_owned) }
+        let [context, namespace] = [context, namespace].map(|name| name.map(str::to_owned));
+        Self { kept: Mutex::default(), context, namespace }
     }
 
     /// An answer in JSON.
     pub fn json<T: DeserializeOwned>(&self, arguments: &[&str], wish: &mut dyn FnMut() -> Wish) -> Result<T, Refusal> {
-        let arguments: Vec<&str> = arguments.iter().copied().chain(["-o", "json"]).collect();
-        let answer = self.bytes(&arguments, LARGEST_ANSWER_BYTES, wish)?;
-        serde_json::from_slice(&answer).map_err(|error| Refusal::garbled(&arguments, &error))
+        let answer = self.answer(Tool::Kubectl, &as_json(arguments), Bounded::whole(), wish)?;
+        parsed(arguments, &answer)
     }
 
-    /// An answer as it is, up to so many bytes.
-    pub fn bytes(
+    /// The same of something that many pods share; it is asked for once.
+    pub fn json_of_all<T: DeserializeOwned>(
         &self,
         arguments: &[&str],
-        largest: usize,
         wish: &mut dyn FnMut() -> Wish,
-    ) -> Result<Vec<u8>, Refusal> {
-        self.answer(Tool::Kubectl, arguments, largest, wish)
+    ) -> Result<T, Refusal> {
+        parsed(arguments, &self.bytes_of_all(&as_json(arguments), wish)?)
     }
 
-    /// The same of helm, which logs in as kubectl does.
-    pub fn helm(&self, arguments: &[&str], largest: usize, wish: &mut dyn FnMut() -> Wish) -> Result<Vec<u8>, Refusal> {
-        self.answer(Tool::Helm, arguments, largest, wish)
+    /// An answer as it is, of something that many pods share; it is asked for once.
+    pub fn bytes_of_all(&self, arguments: &[&str], wish: &mut dyn FnMut() -> Wish) -> Result<Vec<u8>, Refusal> {
+        let asked = arguments.join(" ");
+        // Held while it is asked, so that the others wait for the answer instead of asking too.
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answer) = kept.get(&asked) {
+            return Ok(answer.clone());
+        }
+        let answer = self.bytes(arguments, wish)?;
+        kept.insert(asked, answer.clone());
+        Ok(answer)
+    }
+
+    /// An answer as it is.
+    pub fn bytes(&self, arguments: &[&str], wish: &mut dyn FnMut() -> Wish) -> Result<Vec<u8>, Refusal> {
+        self.answer(Tool::Kubectl, arguments, Bounded::whole(), wish)
+    }
+
+    /// The last so many bytes of an answer: of a log, what came last matters most.
+    pub fn last_bytes(
+        &self,
+        arguments: &[&str],
+        most: usize,
+        wish: &mut dyn FnMut() -> Wish,
+    ) -> Result<Vec<u8>, Refusal> {
+        self.answer(Tool::Kubectl, arguments, Bounded { bytes: Vec::new(), most, surplus: Surplus::Forgotten }, wish)
+    }
+
+    /// An answer of helm's, which logs in as kubectl does.
+    pub fn helm(&self, arguments: &[&str], wish: &mut dyn FnMut() -> Wish) -> Result<Vec<u8>, Refusal> {
+        self.answer(Tool::Helm, arguments, Bounded::whole(), wish)
     }
 
     fn answer(
         &self,
         tool: Tool,
         arguments: &[&str],
-        largest: usize,
+        mut answer: Bounded,
         wish: &mut dyn FnMut() -> Wish,
     ) -> Result<Vec<u8>, Refusal> {
-        let mut answer = Bounded { bytes: Vec::new(), largest };
         let deadline = Instant::now() + ANSWER_DEADLINE;
         let mut timely = || if Instant::now() > deadline { Wish::Abandon } else { wish() };
         let outcome = self.call(tool, Call { arguments, input: Input::Closed }, &mut answer, &mut timely)?;
@@ -169,18 +199,49 @@ struct Call<'a> {
     input: Input<'a>,
 }
 
-/// Memory that takes so much and then fails.
+fn as_json<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    arguments.iter().copied().chain(["-o", "json"]).collect()
+}
+
+fn parsed<T: DeserializeOwned>(arguments: &[&str], answer: &[u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(answer).map_err(|error| Refusal::garbled(arguments, &error))
+}
+
+/// Memory that takes so much.
 struct Bounded {
     bytes: Vec<u8>,
-    largest: usize,
+    most: usize,
+    surplus: Surplus,
+}
+
+/// What becomes of more than fits.
+enum Surplus {
+    /// It is a failure.
+    Refused,
+    /// What came first is forgotten.
+    Forgotten,
+}
+
+impl Bounded {
+    /// For an answer of which a part is of no use.
+    const fn whole() -> Self {
+        Self { bytes: Vec::new(), most: LARGEST_ANSWER_BYTES, surplus: Surplus::Refused }
+    }
 }
 
 impl Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.bytes.len() + bytes.len() > self.largest {
-            return Err(io::Error::other(format!("the answer has more than {} bytes", self.largest)));
-        }
         self.bytes.extend_from_slice(bytes);
+        match self.surplus {
+            Surplus::Refused if self.bytes.len() > self.most => {
+                return Err(io::Error::other(format!("the answer has more than {} bytes", self.most)));
+            }
+            // Not with each piece, which would move all of it each time.
+            Surplus::Forgotten if self.bytes.len() > 2 * self.most => {
+                self.bytes.drain(..self.bytes.len() - self.most);
+            }
+            _ => {}
+        }
         Ok(bytes.len())
     }
 

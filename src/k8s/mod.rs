@@ -23,7 +23,8 @@ mod told;
 mod way;
 
 use std::collections::VecDeque;
-use std::sync::mpsc::{Sender, channel};
+use std::num::NonZero;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -35,13 +36,16 @@ pub use self::plan::K8sPlan;
 use self::plan::Rehearsal;
 use self::pods::{Chosen, Found, LeftOut};
 use self::refusal::Refusal;
-use self::session::{Home, Missing, Mission};
+use self::session::{Home, Missing, Mission, Ran};
 use self::told::Results;
 use crate::environment::Own;
 use crate::error::{Failure, exit};
 use crate::notice::Notices;
 use crate::os::piped::Wish;
 use crate::os::signals::{Interrupt, Interrupts};
+
+/// Each takes the memory of a bundle or two.
+const MOST_FINISHERS: usize = 4;
 
 /// What a thread of a pod says.
 enum Word {
@@ -76,25 +80,31 @@ pub fn run(plan: &K8sPlan, own: &Own) -> Result<u8, Failure> {
         return Ok(exit::COMPLETE);
     }
     told::intent(&notices, plan, &chosen, payload);
-    let drawing = Mutex::new(());
-    let mission =
-        Mission { plan, kubectl: &kubectl, payload, interrupts: &interrupts, drawing: &drawing, own: &own.variables };
+    let mission = Mission { plan, kubectl: &kubectl, payload, interrupts: &interrupts, own: &own.variables };
     let results = all_at_once(&mission, chosen, &notices).with(left_out);
     let exit_code = told::results(plan, &notices, &results)?;
     Ok(interrupts.requested().map_or(exit_code, Interrupt::exit_code))
 }
 
-/// Every pod on a thread of its own, so many at a time.
+/// Every pod on a thread of its own, so many at a time. What they bring home is finished by few: that takes CPU and
+/// memory here, and there may be hundreds.
 fn all_at_once(mission: &Mission<'_>, chosen: Vec<Chosen>, notices: &Notices) -> Results {
     let threads = mission.plan.parallel.min(chosen.len());
+    let finishers = thread::available_parallelism().map_or(1, NonZero::get).min(MOST_FINISHERS);
     let queue = Mutex::new(VecDeque::from(chosen));
     let (speaks, hears) = channel();
+    let (brings, brought) = channel();
+    let brought = Mutex::new(brought);
     thread::scope(|scope| {
         for _ in 0..threads {
-            let (speaks, queue) = (speaks.clone(), &queue);
-            scope.spawn(move || work_off(mission, queue, &speaks));
+            let (speaks, brings, queue) = (speaks.clone(), brings.clone(), &queue);
+            scope.spawn(move || capture_next(mission, queue, &speaks, &brings));
         }
-        drop(speaks);
+        for _ in 0..finishers {
+            let (speaks, brought) = (speaks.clone(), &brought);
+            scope.spawn(move || finish_next(mission, brought, &speaks));
+        }
+        drop((speaks, brings));
         let mut results = Results::default();
         for word in hears {
             match word {
@@ -110,7 +120,12 @@ fn all_at_once(mission: &Mission<'_>, chosen: Vec<Chosen>, notices: &Notices) ->
     })
 }
 
-fn work_off(mission: &Mission<'_>, queue: &Mutex<VecDeque<Chosen>>, speaks: &Sender<Word>) {
+fn capture_next(
+    mission: &Mission<'_>,
+    queue: &Mutex<VecDeque<Chosen>>,
+    speaks: &Sender<Word>,
+    brings: &Sender<(Chosen, Ran)>,
+) {
     loop {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let Some(chosen) = next else { return };
@@ -118,18 +133,35 @@ fn work_off(mission: &Mission<'_>, queue: &Mutex<VecDeque<Chosen>>, speaks: &Sen
         let result = if mission.interrupts.requested().is_some() {
             Err(Missing::from(Refusal::Abandoned))
         } else {
-            session::capture(mission, &chosen, &mut |step| {
-                let _ = speaks.send(Word::Step(pod.clone(), step.to_owned()));
-            })
+            session::capture(mission, &chosen, &mut steps(&pod, speaks))
         };
+        // Those who hear are there until all who speak are gone.
+        let _ = match result {
+            Ok(ran) => brings.send((chosen, ran)).map_err(|_| ()),
+            Err(missing) => speaks.send(Word::End(pod, Err(missing))).map_err(|_| ()),
+        };
+    }
+}
+
+fn finish_next(mission: &Mission<'_>, brought: &Mutex<Receiver<(Chosen, Ran)>>, speaks: &Sender<Word>) {
+    loop {
+        let next = brought.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok((chosen, ran)) = next else { return };
+        let pod = chosen.pod.metadata.name.clone();
+        let result = session::finish(mission, &chosen.pod, ran, &mut steps(&pod, speaks));
         let _ = speaks.send(Word::End(pod, result));
+    }
+}
+
+fn steps(pod: &str, speaks: &Sender<Word>) -> impl FnMut(&str) {
+    move |step: &str| {
+        let _ = speaks.send(Word::Step(pod.to_owned(), step.to_owned()));
     }
 }
 
 /// Keeps the pods that use most CPU by the cluster's metrics; the first ones by name where there are none.
 fn hottest(kubectl: &Kubectl, chosen: &mut Vec<Chosen>, most: usize, wish: &mut dyn FnMut() -> Wish) {
-    const LARGEST_BYTES: usize = 16 * 1024 * 1024;
-    let table = kubectl.bytes(&["top", "pods", "--no-headers"], LARGEST_BYTES, wish).unwrap_or_default();
+    let table = kubectl.bytes(&["top", "pods", "--no-headers"], wish).unwrap_or_default();
     let table = String::from_utf8_lossy(&table).into_owned();
     let millicores = |pod: &Chosen| {
         let row = table.lines().find(|line| line.split_whitespace().next() == Some(&pod.pod.metadata.name));

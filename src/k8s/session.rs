@@ -4,12 +4,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::debug::{self, Added};
-use super::enrich::{Origin, enrich};
-use super::evidence::{Asked, Seen, gather};
+use super::enrich::{Enriched, Origin, enrich};
+use super::evidence::{Asked, gather};
 use super::kubectl::{Exit, Kubectl, Place};
 use super::object::Pod;
 use super::payload::Payload;
@@ -19,6 +18,7 @@ use super::refusal::Refusal;
 use super::survey::{Survey, look};
 use super::way::{NoWay, Via, Way, choose};
 use crate::bundle::archive::publish;
+use crate::bundle::manifest::Status;
 use crate::error::{Failure, exit};
 use crate::os::piped::{Input, Wish};
 use crate::os::signals::Interrupts;
@@ -39,8 +39,6 @@ pub struct Mission<'a> {
     pub payload: Result<&'a Payload, &'a str>,
     /// Ctrl-C.
     pub interrupts: &'a Interrupts,
-    /// One bundle is drawn at a time: it takes memory, and there may be hundreds.
-    pub drawing: &'a Mutex<()>,
     /// This program's own environment.
     pub own: &'a [(Raw, Raw)],
 }
@@ -85,10 +83,39 @@ impl From<Failure> for Missing {
     }
 }
 
+/// A capture that came home from a pod, as it left it.
+pub struct Ran {
+    file: Partial,
+    container: String,
+    left_behind: Option<String>,
+}
+
 /// Captures one pod; `say` hears of each step.
-pub fn capture(mission: &Mission<'_>, chosen: &Chosen, say: &mut dyn FnMut(&str)) -> Result<Home, Missing> {
+pub fn capture(mission: &Mission<'_>, chosen: &Chosen, say: &mut dyn FnMut(&str)) -> Result<Ran, Missing> {
     let deadline = Instant::now() + mission.plan.deadline;
-    Session { mission, pod: &chosen.pod, deadline, say }.run(chosen.container.as_deref())
+    let mut session = Session { mission, pod: &chosen.pod, deadline, say };
+    session.enter(chosen.container.as_deref()).map_err(|missing| session.explain(missing))
+}
+
+/// Adds the cluster's word and brings the bundle to its place.
+pub fn finish(mission: &Mission<'_>, pod: &Pod, ran: Ran, say: &mut dyn FnMut(&str)) -> Result<Home, Missing> {
+    let plan = mission.plan;
+    let since = plan.since + plan.duration + AFTERMATH;
+    let asked = Asked { pod, container: &ran.container, since_seconds: since.as_secs() };
+    let until = Instant::now() + AFTERMATH;
+    let mut wish = || if Instant::now() > until { Wish::Abandon } else { Wish::GoOn };
+    let seen = gather(mission.kubectl, asked, &mut wish);
+    let origin = Origin { pod, container: &ran.container, own: mission.own };
+    let Enriched { tarball, assembled } = enrich(&ran.file.path, origin, &seen)?;
+    let bundle = plan.folder.join(format!("{}.tar.gz", assembled.manifest.name));
+    publish(&tarball, &bundle).map_err(|error| Missing {
+        why: format!("{} cannot be written: {error}", bundle.display()),
+        cure: "make room, or choose another folder with -o".to_owned(),
+        left_behind: ran.left_behind.clone(),
+    })?;
+    say(&format!("{} ({} kB)", bundle.display(), tarball.len() / 1_000));
+    let complete = assembled.manifest.status == Status::Complete;
+    Ok(Home { bundle, complete, left_behind: ran.left_behind })
 }
 
 struct Session<'a> {
@@ -98,36 +125,7 @@ struct Session<'a> {
     say: &'a mut dyn FnMut(&str),
 }
 
-/// The capture in the pod, gone well.
-struct Ran {
-    file: Partial,
-    container: String,
-    left_behind: Option<String>,
-}
-
 impl Session<'_> {
-    fn run(mut self, container: Option<&str>) -> Result<Home, Missing> {
-        let ran = match self.enter(container) {
-            Ok(ran) => ran,
-            Err(missing) => return Err(self.explain(missing)),
-        };
-        (self.say)("asking the cluster for what only it knows");
-        let seen = self.evidence(&ran.container);
-        let _turn = self.mission.drawing.lock().unwrap_or_else(PoisonError::into_inner);
-        let origin = Origin { pod: self.pod, container: &ran.container, own: self.mission.own };
-        let enriched = enrich(&ran.file.path, origin, &seen).map_err(Missing::from)?;
-        let manifest = &enriched.assembled.manifest;
-        let bundle = self.mission.plan.folder.join(format!("{}.tar.gz", manifest.name));
-        publish(&enriched.tarball, &bundle).map_err(|error| Missing {
-            why: format!("{} cannot be written: {error}", bundle.display()),
-            cure: "make room, or choose another folder with -o".to_owned(),
-            left_behind: ran.left_behind.clone(),
-        })?;
-        let complete = manifest.status == crate::bundle::manifest::Status::Complete;
-        (self.say)(&format!("{} ({} kB)", bundle.display(), enriched.tarball.len() / 1_000));
-        Ok(Home { bundle, complete, left_behind: ran.left_behind })
-    }
-
     /// The ways in, the most harmless first.
     fn enter(&mut self, container: Option<&str>) -> Result<Ran, Missing> {
         if self.mission.plan.via == Some(Via::Debug) {
@@ -253,14 +251,6 @@ impl Session<'_> {
         let mut wish = self.wish();
         let exit = self.mission.kubectl.exec(place, &command, Input::Whole(&program), &mut io::sink(), &mut wish)?;
         if exit.code == 0 { Ok(()) } else { Err(in_the_pods_words(&exit)) }
-    }
-
-    fn evidence(&self, container: &str) -> Seen {
-        let plan = self.mission.plan;
-        let since = plan.since + plan.duration + AFTERMATH;
-        let asked = Asked { pod: self.pod, container, since_seconds: since.as_secs() };
-        let until = Instant::now() + AFTERMATH;
-        gather(self.mission.kubectl, asked, &mut || if Instant::now() > until { Wish::Abandon } else { Wish::GoOn })
     }
 
     fn goes_on(&self) -> bool {

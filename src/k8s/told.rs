@@ -120,7 +120,11 @@ pub fn rehearse(
     let debug = plan.image.is_some().then_some(DEBUG_RIGHT);
     for (right, without) in RIGHTS.into_iter().chain(debug) {
         let (verb, resource) = right.split_once(' ').unwrap_or((right, ""));
-        let answer = match kubectl.bytes(&["auth", "can-i", verb, resource], 4_096, wish) {
+        // A part of a resource has its own flag: pods/exec would be taken for a pod called exec.
+        let (resource, part) = resource.split_once('/').map_or((resource, None), |(all, part)| (all, Some(part)));
+        let part = part.map(|part| format!("--subresource={part}"));
+        let asked: Vec<&str> = ["auth", "can-i", verb, resource].into_iter().chain(part.as_deref()).collect();
+        let answer = match kubectl.bytes(&asked, wish) {
             Ok(_) => "yes".to_owned(),
             Err(_) => format!("no: without it {without} will be missing"),
         };

@@ -73,6 +73,11 @@ impl Capture {
         Self::of(Command::new(env!("CARGO_BIN_EXE_capture")))
     }
 
+    /// Another build of it.
+    pub fn built(program: &Path) -> Self {
+        Self::of(Command::new(program))
+    }
+
     /// `capture` as the last argument of another program, which makes the surroundings it runs in.
     pub fn within<const N: usize>(program: &str, args: [&str; N]) -> Self {
         let mut command = Command::new(program);
