@@ -273,11 +273,11 @@ fn where_pods_are_restricted_a_debug_container_gives_up_everything_and_ends_with
     assert!(said.contains(r#"pods "litellm-0" is forbidden: violates PodSecurity "restricted:latest": "#), "{said}");
     let mut restricted = cluster.kubectl(debug);
     restricted.args(["--profile=restricted", "--stdin", "--quiet", "--custom"]).arg(&custom);
-    restricted.args(["--", "sh", "-c", "id -u; head -c 5 /proc/1/environ; exec sleep 1000"]);
+    restricted.args(["--", "sh", "-c", "id -u; head -c 1 /proc/1/environ | wc -c; exec sleep 1000"]);
     let mut attached = restricted.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("kubectl can be started");
-    let mut said = [0; 10];
+    let mut said = [0; 7];
     attached.stdout.as_mut().expect("a pipe").read_exact(&mut said).expect("it says so much");
-    assert_eq!(String::from_utf8_lossy(&said), "1000\nPATH=");
+    assert_eq!(String::from_utf8_lossy(&said), "1000\n1\n");
 
     assert_eq!(container.pids().len(), 2, "it shares the processes of its target");
     drop(cluster);
@@ -351,7 +351,8 @@ fn a_cluster_refuses_breaks_and_simulates_as_it_is_told() {
     assert_eq!((status, stdout.as_str()), (Some(3), "all of it"));
     assert_eq!(stderr, "with wordscommand terminated with exit code 3\n");
     let (status, stdout, _) = told(&["exec", "answers", "--", "tar"]);
-    assert_eq!((status, stdout.as_str()), (Some(1), "half"));
+    // Whether kubectl passes on what came with the break is chance.
+    assert!(status == Some(1) && "half".starts_with(&stdout), "{status:?} {stdout}");
     assert_eq!(told(&["logs", "answers", "--since=60s"]).1, "new\n");
     assert_eq!(told(&["auth", "can-i", "create", "pods", "--subresource=exec"]).1, "yes\n");
     assert_eq!(told(&["auth", "can-i", "patch", "pods", "--subresource=ephemeralcontainers"]).1, "no\n");

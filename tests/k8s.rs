@@ -17,7 +17,7 @@ use support::{
     cluster::{Cluster, Kubectl, pod},
     containers::{Container, Containers, Image, Root, Setup},
     lab::{Case, Config},
-    names_in, repository, skip, wait_for,
+    names_in, portable, repository, skip, wait_for,
 };
 
 /// What is burnt in `Image::Python`.
@@ -50,10 +50,6 @@ impl Equipment {
     fn cluster(&self, told: &Value) -> Cluster {
         self.kubectl.cluster(told)
     }
-}
-
-fn portable() -> PathBuf {
-    repository().join(format!("target/portable/capture-linux-{}", env::consts::ARCH))
 }
 
 /// `capture k8s` in this cluster, for a few seconds unless the test says otherwise.
@@ -249,7 +245,7 @@ fn of_several_pods_the_hot_one_is_named_and_a_stuck_one_blocks_nobody() {
         { "name": "litellm-2", "containers": [{ "name": "litellm", "exec": [{ "hang": true }] }] },
         { "name": "litellm-3", "not_ready": true, "containers": [{ "name": "litellm" }] },
     ] }));
-    let output = of_first_process(&cluster, ["deploy/litellm", "--deadline", "25s"]).run().assert_status(3);
+    let output = of_first_process(&cluster, ["deploy/litellm", "--deadline", "15s"]).run().assert_status(3);
     assert!(output.stderr.contains("litellm-3 is left out: it is not ready"), "{}", output.stderr);
     assert_eq!(bundles(&output).len(), 2, "{:?}", names_in(output.dir()));
 
@@ -260,7 +256,7 @@ fn of_several_pods_the_hot_one_is_named_and_a_stuck_one_blocks_nobody() {
     let pods: Vec<_> = summary["pods"].as_array().expect("pods").iter().map(heat).collect();
     assert_eq!(pods, [["litellm-1", "hot"], ["litellm-0", "calm"]], "{summary:#}");
     let ticket = fleet.text("TICKET.md");
-    assert!(ticket.contains("litellm-1") && ticket.contains("did not come to an end within 25 s"), "{ticket}");
+    assert!(ticket.contains("litellm-1") && ticket.contains("did not come to an end within 15 s"), "{ticket}");
     assert!(fleet.text("flamegraphs/all.svg").contains(BURNS));
     let gaps = fleet.json("manifest.json")["gaps"].to_string();
     assert!(gaps.contains("litellm-2"), "{gaps}");
@@ -369,6 +365,10 @@ fn a_rehearsal_tells_what_would_be_done_and_does_nothing() {
     ] {
         assert!(output.said().contains(told), "`{told}` is not in:\n{}", output.said());
     }
+    let path = format!("{}:{}", repository().join("scripts").display(), env::var("PATH").expect("a PATH"));
+    let mut plugin = cluster.kubectl(["capture", "litellm-0", "--dry-run"]);
+    let plugin = plugin.env("PATH", path).env("CAPTURE_PROGRAM", portable()).output().expect("kubectl can be started");
+    assert!(String::from_utf8_lossy(&plugin.stdout).starts_with("litellm-0: container litellm, 30 s\n"), "{plugin:?}");
     let executed = cluster.requests().iter().any(|request| request.path.ends_with("/exec"));
     assert!(!executed, "nothing runs in a pod");
     output.assert_stderr("");
@@ -406,7 +406,7 @@ fn no_secret_of_the_clusters_is_in_the_bundles() {
                 ],
                 "previous_log": [{ "age_s": 90, "text": format!("ERROR: token={previous} {annotation}") }],
             }],
-        }],
+        }, { "name": "litellm-1", "not_ready": true, "containers": [{ "name": "litellm" }] }],
         "objects": [{ "kind": "Event", "metadata": { "name": "e" }, "reason": "Failed",
             "message": format!("probe said password={event} and {label}"),
             "involvedObject": { "kind": "Pod", "name": "litellm-0" } }],
@@ -416,14 +416,14 @@ fn no_secret_of_the_clusters_is_in_the_bundles() {
     let answer = format!("#!/bin/sh\nprintf 'masterkey: {helm}\\nreplicaCount: 2\\n'\n");
     support::write_program(&tools.path().join("helm"), &answer);
     let path = format!("{}:{}", tools.path().display(), env::var("PATH").expect("a PATH"));
-    let output = of_first_process(&cluster, ["litellm-0"]).env("PATH", path).run();
-    let stderr = output.stderr.clone();
-    let bundle = output.bundle();
+    let output = of_first_process(&cluster, ["deploy/litellm"]).env("PATH", path).run().assert_status(3);
+    let bundle = Bundle::open(&bundles(&output)[0]);
+    let fleet = Bundle::open(&output.dir().join(output.said().lines().next().expect("the path of the fleet bundle")));
     assert!(bundle.text("environment/helm-values.redacted.yaml").contains("replicaCount: 2"));
     assert!(bundle.names().any(|name| name == "logs/previous.log"));
     for secret in &secrets {
-        assert!(!stderr.contains(secret.as_str()), "{secret} is told");
-        for (name, bytes) in bundle.unpacked() {
+        assert!(!output.stderr.contains(secret.as_str()), "{secret} is told");
+        for (name, bytes) in bundle.unpacked().into_iter().chain(fleet.unpacked()) {
             assert!(!String::from_utf8_lossy(&bytes).contains(secret.as_str()), "{secret} is in {name}");
         }
     }

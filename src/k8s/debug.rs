@@ -35,24 +35,42 @@ pub struct Added {
     pub name: String,
 }
 
-/// The uid that a container runs as, by its spec.
-pub fn uid_of(pod: &Pod, container: &str) -> Option<u32> {
-    let container = pod.spec.containers.iter().find(|known| known.name == container);
-    container.and_then(|container| container.security_context.run_as_user).or(pod.spec.security_context.run_as_user)
+/// Who a container runs as, by its spec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct User {
+    uid: u32,
+    gid: Option<u32>,
 }
 
-/// The profile and the uid: the target's own user needs no capability at all, and is allowed in namespaces with the
+impl User {
+    /// None where the spec leaves it to the image.
+    fn of(pod: &Pod, container: &str) -> Option<Self> {
+        let container = pod.spec.containers.iter().find(|known| known.name == container);
+        let own = container.map(|container| &container.security_context);
+        let of_pod = &pod.spec.security_context;
+        let uid = own.and_then(|own| own.run_as_user).or(of_pod.run_as_user)?;
+        Some(Self { uid, gid: own.and_then(|own| own.run_as_group).or(of_pod.run_as_group) })
+    }
+
+    /// What `kubectl debug --custom` takes. The kernel compares the groups too.
+    fn as_custom(self) -> String {
+        let group = self.gid.map_or_else(String::new, |gid| format!(r#""runAsGroup": {gid}, "#));
+        format!(r#"{{"securityContext": {{"runAsUser": {}, {group}"runAsNonRoot": true}}}}"#, self.uid)
+    }
+}
+
+/// The profile and the user: the target's own user needs no capability at all, and is allowed in namespaces with the
 /// strictest pod security. As root it is `SYS_PTRACE` that opens a process of another container's.
-fn profile(wanted: &Wanted<'_>, uid: Option<u32>) -> (String, Option<u32>) {
-    match (wanted.profile, uid.filter(|uid| *uid != 0)) {
-        (Some(profile), uid) => (profile.to_owned(), uid.filter(|_| profile == "restricted")),
-        (None, Some(uid)) => ("restricted".to_owned(), Some(uid)),
+fn profile(wanted: &Wanted<'_>, user: Option<User>) -> (String, Option<User>) {
+    match (wanted.profile, user.filter(|user| user.uid != 0)) {
+        (Some(profile), user) => (profile.to_owned(), user.filter(|_| profile == "restricted")),
+        (None, Some(user)) => ("restricted".to_owned(), Some(user)),
         (None, None) => ("general".to_owned(), None),
     }
 }
 
 impl Added {
-    /// Adds it and waits until it runs.
+    /// Adds it. From here on it is in the pod's spec, whether it ever runs or not.
     pub fn to(
         kubectl: &Kubectl,
         pod: &Pod,
@@ -61,8 +79,8 @@ impl Added {
         wish: &mut dyn FnMut() -> Wish,
     ) -> Result<Self, Refusal> {
         let name = format!("capture-{:06x}", fastrand::u32(..) >> 8);
-        let (profile, uid) = profile(wanted, uid_of(pod, target));
-        let custom = uid.map(|uid| format!(r#"{{"securityContext": {{"runAsUser": {uid}, "runAsNonRoot": true}}}}"#));
+        let (profile, user) = profile(wanted, User::of(pod, target));
+        let custom = user.map(User::as_custom);
         let [image, target, container, profile] = [
             format!("--image={}", wanted.image),
             format!("--target={target}"),
@@ -75,15 +93,16 @@ impl Added {
         arguments.extend(["--", "sh", "-c", WAIT, &seconds]);
         let input = custom.as_ref().map_or(Input::Closed, |custom| Input::Whole(custom.as_bytes()));
         kubectl.carry_out(&arguments, input, wish)?;
-        Self { name }.running(kubectl, pod, wish)
+        Ok(Self { name })
     }
 
-    fn running(self, kubectl: &Kubectl, pod: &Pod, wish: &mut dyn FnMut() -> Wish) -> Result<Self, Refusal> {
+    /// Waits until it runs.
+    pub fn await_start(&self, kubectl: &Kubectl, pod: &Pod, wish: &mut dyn FnMut() -> Wish) -> Result<(), Refusal> {
         loop {
             let now: Pod = kubectl.json(&["get", "pod", &pod.metadata.name], wish)?;
             let status = now.status.ephemeral_container_statuses.into_iter().find(|status| status.name == self.name);
             match status.map(|status| status.state) {
-                Some(State { running: Some(_), .. }) => return Ok(self),
+                Some(State { running: Some(_), .. }) => return Ok(()),
                 Some(State { terminated: Some(end), .. }) => {
                     let why = format!("the debug container ended at once: {}, exit code {}", end.reason, end.exit_code);
                     return Err(Refusal::Broken(why));
@@ -113,14 +132,34 @@ impl Added {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn the_least_that_suffices_is_taken() {
         let wanted = |profile| Wanted { image: "busybox", profile, longest: Duration::from_mins(1) };
-        assert_eq!(profile(&wanted(None), Some(1000)), ("restricted".to_owned(), Some(1000)));
-        assert_eq!(profile(&wanted(None), Some(0)), ("general".to_owned(), None));
+        let user = |uid| Some(User { uid, gid: Some(1000) });
+        assert_eq!(profile(&wanted(None), user(1000)), ("restricted".to_owned(), user(1000)));
+        assert_eq!(profile(&wanted(None), user(0)), ("general".to_owned(), None));
         assert_eq!(profile(&wanted(None), None), ("general".to_owned(), None));
-        assert_eq!(profile(&wanted(Some("sysadmin")), Some(1000)), ("sysadmin".to_owned(), None));
-        assert_eq!(profile(&wanted(Some("restricted")), Some(1000)), ("restricted".to_owned(), Some(1000)));
+        assert_eq!(profile(&wanted(Some("sysadmin")), user(1000)), ("sysadmin".to_owned(), None));
+        assert_eq!(profile(&wanted(Some("restricted")), user(1000)), ("restricted".to_owned(), user(1000)));
+    }
+
+    #[test]
+    fn the_targets_user_and_group_are_those_of_its_container_or_of_its_pod() {
+        let pod: Pod = serde_json::from_value(json!({
+            "metadata": {"name": "p"},
+            "spec": {
+                "securityContext": {"runAsUser": 1000, "runAsGroup": 2000},
+                "containers": [{"name": "a", "securityContext": {"runAsUser": 7}}, {"name": "b"}],
+            },
+        }))
+        .unwrap();
+        let custom = |name| User::of(&pod, name).unwrap().as_custom();
+        assert_eq!(custom("a"), r#"{"securityContext": {"runAsUser": 7, "runAsGroup": 2000, "runAsNonRoot": true}}"#);
+        assert_eq!(
+            custom("b"),
+            r#"{"securityContext": {"runAsUser": 1000, "runAsGroup": 2000, "runAsNonRoot": true}}"#
+        );
     }
 }

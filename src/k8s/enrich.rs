@@ -115,7 +115,11 @@ fn add(facts: &mut Facts, origin: Origin<'_>, seen: &Seen, redactor: &mut Redact
         gaps.extend(logged.gaps.iter().cloned());
         files.extend(add_log(facts, logged));
     }
-    facts.manifest.gaps.extend(gaps);
+    // The words of a cluster are in them.
+    facts.manifest.gaps.extend(gaps.into_iter().map(|gap| {
+        let why = redactor.text(MANIFEST, &Raw::new(gap.why)).to_string();
+        Gap { why, ..gap }
+    }));
     Ok(files)
 }
 

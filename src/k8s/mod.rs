@@ -82,7 +82,7 @@ pub fn run(plan: &K8sPlan, own: &Own) -> Result<u8, Failure> {
     told::intent(&notices, plan, &chosen, payload);
     let mission = Mission { plan, kubectl: &kubectl, payload, interrupts: &interrupts, own: &own.variables };
     let results = all_at_once(&mission, chosen, &notices).with(left_out);
-    let exit_code = told::results(plan, &notices, &results)?;
+    let exit_code = told::results(plan, &notices, &results, own)?;
     Ok(interrupts.requested().map_or(exit_code, Interrupt::exit_code))
 }
 
@@ -183,7 +183,7 @@ impl From<&Refusal> for Failure {
 
 impl Results {
     fn with(mut self, left_out: Vec<LeftOut>) -> Self {
-        let as_missing = |LeftOut { pod, why, cure }| (pod, Missing { why, cure, left_behind: None });
+        let as_missing = |LeftOut { pod, why, cure }| (pod, Missing::new(why, cure));
         self.missing.extend(left_out.into_iter().map(as_missing));
         self.sorted()
     }

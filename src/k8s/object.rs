@@ -115,6 +115,8 @@ pub struct EnvEntry {
 pub struct SecurityContext {
     /// Its uid, where the spec says.
     pub run_as_user: Option<u32>,
+    /// Its gid, where the spec says.
+    pub run_as_group: Option<u32>,
 }
 
 /// What a container may have.

@@ -61,25 +61,47 @@ pub struct Missing {
     pub why: String,
     /// What to do next.
     pub cure: String,
+    /// Whether another way in could help.
+    pub reason: Reason,
     /// What is left in the pod.
     pub left_behind: Option<String>,
 }
 
+/// Why there is no bundle, in kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The pod's own containers let nobody in, or nobody read.
+    Closed,
+    /// Anything else.
+    Failed,
+}
+
+impl Missing {
+    /// A pod in which nothing is left.
+    pub fn new(why: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { why: why.into(), cure: cure.into(), reason: Reason::Failed, left_behind: None }
+    }
+
+    fn closed(self) -> Self {
+        Self { reason: Reason::Closed, ..self }
+    }
+}
+
 impl From<Refusal> for Missing {
     fn from(refusal: Refusal) -> Self {
-        Self { why: refusal.why(), cure: refusal.cure(), left_behind: None }
+        Self::new(refusal.why(), refusal.cure())
     }
 }
 
 impl From<NoWay> for Missing {
     fn from(NoWay { why, cure }: NoWay) -> Self {
-        Self { why, cure, left_behind: None }
+        Self::new(why, cure).closed()
     }
 }
 
 impl From<Failure> for Missing {
     fn from(failure: Failure) -> Self {
-        Self { why: failure.to_string(), cure: failure.cure().unwrap_or_default(), left_behind: None }
+        Self::new(failure.to_string(), failure.cure().unwrap_or_default())
     }
 }
 
@@ -109,9 +131,11 @@ pub fn finish(mission: &Mission<'_>, pod: &Pod, ran: Ran, say: &mut dyn FnMut(&s
     let Enriched { tarball, assembled } = enrich(&ran.file.path, origin, &seen)?;
     let bundle = plan.folder.join(format!("{}.tar.gz", assembled.manifest.name));
     publish(&tarball, &bundle).map_err(|error| Missing {
-        why: format!("{} cannot be written: {error}", bundle.display()),
-        cure: "make room, or choose another folder with -o".to_owned(),
         left_behind: ran.left_behind.clone(),
+        ..Missing::new(
+            format!("{} cannot be written: {error}", bundle.display()),
+            "make room, or choose another folder with -o",
+        )
     })?;
     say(&format!("{} ({} kB)", bundle.display(), tarball.len() / 1_000));
     let complete = assembled.manifest.status == Status::Complete;
@@ -132,10 +156,10 @@ impl Session<'_> {
             return self.beside(container);
         }
         let entered = self.inside(container);
-        // Where the pod's own containers let nobody in, and an image was named, one is added.
+        let may_add = self.mission.plan.via.is_none() && self.mission.plan.image.is_some();
         match entered {
-            Err(missing) if self.mission.plan.via.is_none() && self.mission.plan.image.is_some() && self.goes_on() => {
-                (self.say)(&format!("{}; adding a debug container", missing.why));
+            Err(Missing { why, reason: Reason::Closed, .. }) if may_add => {
+                (self.say)(&why);
                 self.beside(container)
             }
             entered => entered,
@@ -162,7 +186,8 @@ impl Session<'_> {
             "the debug container {} stays in the spec of pod {} until the pod is deleted",
             added.name, self.pod.metadata.name
         ));
-        let entered = self.survey(Some(&added.name)).and_then(|(name, survey)| {
+        let runs = added.await_start(kubectl, self.pod, &mut self.wish()).map_err(Missing::from);
+        let entered = runs.and_then(|()| self.survey(Some(&added.name))).and_then(|(name, survey)| {
             let way = choose(&survey, None, self.mission.payload)?;
             self.capture_by(&way, &name)
         });
@@ -192,17 +217,16 @@ impl Session<'_> {
             }
         }
         match refused {
-            Some(Refusal::NoProgram) => Err(Missing {
-                why: "the container has neither a Python nor a shell to take the program in".to_owned(),
-                cure: "add a container beside it: --via debug --image IMAGE".to_owned(),
-                left_behind: None,
-            }),
+            Some(Refusal::NoProgram) => Err(Missing::new(
+                "the container has neither a Python nor a shell to take the program in",
+                "add a container beside it: --via debug --image IMAGE",
+            )
+            .closed()),
             Some(refusal) => Err(refusal.into()),
-            None => Err(Missing {
-                why: format!("in none of its containers LiteLLM was seen: {}", names.join(", ")),
-                cure: "name one: -c CONTAINER".to_owned(),
-                left_behind: None,
-            }),
+            None => Err(Missing::new(
+                format!("in none of its containers LiteLLM was seen: {}", names.join(", ")),
+                "name one: -c CONTAINER",
+            )),
         }
     }
 
@@ -220,16 +244,13 @@ impl Session<'_> {
             }
             _ => &[],
         };
-        let mut arguments =
-            vec!["-o", "-", "--attended", "--quiet", "--duration"].into_iter().map(str::to_owned).collect::<Vec<_>>();
-        arguments.push(format!("{}s", plan.duration.as_secs_f64()));
+        let seconds = format!("{}s", plan.duration.as_secs_f64());
+        let mut arguments = ["-o", "-", "--attended", "--quiet", "--duration", &seconds].map(str::to_owned).to_vec();
         arguments.extend(plan.arguments.iter().cloned());
         let command = way.command(payload, &uploaded, &arguments);
         (self.say)(&format!("sampling for {} s, by way of {}", plan.duration.as_secs_f64(), way.via().name()));
-        let mut file = Partial::create(&plan.folder, &self.pod.metadata.name).map_err(|error| Missing {
-            why: format!("{} takes no file: {error}", plan.folder.display()),
-            cure: "choose another folder with -o".to_owned(),
-            left_behind: None,
+        let mut file = Partial::create(&plan.folder, &self.pod.metadata.name).map_err(|error| {
+            Missing::new(format!("{} takes no file: {error}", plan.folder.display()), "choose another folder with -o")
         })?;
         let kubectl = self.mission.kubectl;
         let ended = kubectl.exec(place, &command, Input::HeldOpen(sent), &mut file.file, &mut self.wish());
@@ -241,20 +262,14 @@ impl Session<'_> {
     }
 
     fn upload(&mut self, place: Place<'_>, file: &str, payload: &Payload) -> Result<(), Missing> {
-        let program = payload.read().map_err(|error| Missing {
-            why: format!("the program to send cannot be read: {error}"),
-            cure: "name another with --binary FILE".to_owned(),
-            left_behind: None,
+        let program = payload.read().map_err(|error| {
+            Missing::new(format!("the program to send cannot be read: {error}"), "name another with --binary FILE")
         })?;
         (self.say)(&format!("putting {} kB into {file}", program.len() / 1_000));
         let command = Way::upload(file, payload.bytes);
         let mut wish = self.wish();
         let exit = self.mission.kubectl.exec(place, &command, Input::Whole(&program), &mut io::sink(), &mut wish)?;
         if exit.code == 0 { Ok(()) } else { Err(in_the_pods_words(&exit)) }
-    }
-
-    fn goes_on(&self) -> bool {
-        self.mission.interrupts.requested().is_none() && Instant::now() < self.deadline
     }
 
     /// What is wished of whatever runs: to go on, to come to an end after a Ctrl-C, to be gone when the time is over.
@@ -294,11 +309,15 @@ fn wrote_bundle(code: i32) -> bool {
 }
 
 /// Why a capture in a pod gave no bundle, as it said itself.
-fn in_the_pods_words(exit: &Exit) -> Missing {
-    let lines: Vec<&str> =
-        exit.stderr.lines().filter(|line| !line.starts_with("command terminated") && !line.trim().is_empty()).collect();
+fn in_the_pods_words(ended: &Exit) -> Missing {
+    let lines: Vec<&str> = ended
+        .stderr
+        .lines()
+        .filter(|line| !line.starts_with("command terminated") && !line.trim().is_empty())
+        .collect();
     let said = lines.iter().position(|line| line.starts_with("capture: "));
-    let (why, cure) = match (said, exit.code) {
+    let closed = ended.code == i32::from(exit::CANNOT_ATTACH);
+    let (why, cure) = match (said, ended.code) {
         (Some(at), _) => {
             let why = lines[at].trim_start_matches("capture: ").to_owned();
             (why, lines.get(at + 1).map_or("", |line| line.trim()).to_owned())
@@ -312,7 +331,8 @@ fn in_the_pods_words(exit: &Exit) -> Missing {
             (format!("the capture in the pod ended with exit code {code}{last}"), "capture again with -v".to_owned())
         }
     };
-    Missing { why, cure, left_behind: None }
+    let missing = Missing::new(why, cure);
+    if closed { missing.closed() } else { missing }
 }
 
 /// What came home so far, in a file that is gone when it is not wanted any more.

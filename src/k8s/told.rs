@@ -11,13 +11,16 @@ use super::plan::K8sPlan;
 use super::pods::{Chosen, LeftOut};
 use super::session::{Home, Missing};
 use super::way::Via;
+use crate::bundle::work::MANIFEST;
 use crate::collect::Gap;
+use crate::environment::{self, Own};
 use crate::error::{Failure, Kept, exit};
 use crate::fleet::{self, FleetReport, Member};
 use crate::notice::Notices;
 use crate::os::piped::Wish;
 use crate::plan::ResultForm;
 use crate::publish::say_result;
+use crate::redact::{Raw, Redactor};
 
 /// What is asked of the cluster, as `kubectl auth can-i` takes it, and what would be missing without it.
 const RIGHTS: [(&str, &str); 9] = [
@@ -169,7 +172,7 @@ fn lines(plan: &K8sPlan, chosen: &[Chosen], payload: Result<&Payload, &str>) -> 
 ///
 /// # Errors
 /// When there is no bundle at all.
-pub fn results(plan: &K8sPlan, notices: &Notices, results: &Results) -> Result<u8, Failure> {
+pub fn results(plan: &K8sPlan, notices: &Notices, results: &Results, own: &Own) -> Result<u8, Failure> {
     for (pod, missing) in &results.missing {
         notices.say(format!("missing   {pod}: {}; {}", missing.why, missing.cure));
     }
@@ -181,7 +184,8 @@ pub fn results(plan: &K8sPlan, notices: &Notices, results: &Results) -> Result<u
         return Err(no_bundle(&results.missing));
     }
     let several = results.home.len() + results.missing.len() > 1;
-    let fleet = several.then(|| fleet::assemble(members(results), &plan.output.destination, notices)).transpose()?;
+    let members = || members(results, &mut environment::redactor_for_kept(own));
+    let fleet = several.then(|| fleet::assemble(members(), &plan.output.destination, notices)).transpose()?;
     for line in fleet.iter().flat_map(FleetReport::lines) {
         notices.say(line);
     }
@@ -201,11 +205,12 @@ pub fn results(plan: &K8sPlan, notices: &Notices, results: &Results) -> Result<u
     Ok(exit_code)
 }
 
-/// Every pod for the bundle over all of them.
-fn members(results: &Results) -> Vec<Member> {
+/// Every pod for the bundle over all of them. Why one gave none is told in the words of a cluster and of a pod.
+fn members(results: &Results, redactor: &mut Redactor) -> Vec<Member> {
     let home = results.home.iter().map(|(pod, home)| (pod, Ok(home.bundle.clone())));
     let missing = results.missing.iter().map(|(pod, missing)| {
-        let gap = Gap::new(format!("the bundle of pod {pod}"), missing.why.as_str(), missing.cure.as_str());
+        let why = redactor.text(MANIFEST, &Raw::new(missing.why.as_str())).to_string();
+        let gap = Gap::new(format!("the bundle of pod {pod}"), why, missing.cure.as_str());
         (pod, Err(gap))
     });
     let member = |(pod, bundle): (&String, _)| Member { name: Some(pod.clone()), bundle, extra: Vec::new() };

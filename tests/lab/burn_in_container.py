@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""One process that burns half a core in `burn_in_container`, for containers that start at once.
+"""One process that burns most of a core in `burn_in_container`, for containers that start at once.
 
 `ready` is its only line.
 """
@@ -19,5 +19,5 @@ def burn_in_container(seconds: float) -> int:
 if __name__ == "__main__":
     print("ready", flush=True)
     while True:
-        burn_in_container(0.1)
-        time.sleep(0.1)
+        burn_in_container(0.15)
+        time.sleep(0.05)

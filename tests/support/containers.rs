@@ -4,17 +4,20 @@ use std::{
     collections::BTreeSet,
     fs,
     io::{BufRead, BufReader},
-    os::unix::process::CommandExt,
+    os::unix::{fs::symlink, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use nix::unistd::geteuid;
 
 use super::{
     lab::{self, Case, Lab, Load},
-    repository,
+    portable, repository,
 };
 
 /// Where LiteLLM listens in a container, in whose network it is alone.
@@ -435,4 +438,25 @@ fn walk(folder: &Path, visit: &mut impl FnMut(&Path, u64)) {
             walk(&entry.path(), visit);
         }
     }
+}
+
+/// A small image with the portable program in it, as somebody would make one. Made anew by each test program.
+pub fn image_of_program() -> &'static str {
+    const NAME: &str = "localhost/capture:1";
+    static MADE: OnceLock<()> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let root = tempfile::tempdir().expect("a folder");
+        let bin = root.path().join("bin");
+        fs::create_dir(&bin).expect("a folder");
+        fs::copy("/bin/busybox", bin.join("busybox")).expect("a static busybox");
+        fs::copy(portable(), bin.join("capture")).expect("the portable program");
+        for tool in ["sh", "sleep"] {
+            symlink("busybox", bin.join(tool)).expect("a link");
+        }
+        let import = "mkdir -m 1777 \"$0/tmp\" && chmod 755 \"$0\" && tar -C \"$0\" -c . | \
+                      podman import --quiet --change 'ENV PATH=/bin' - \"$1\"";
+        let root = root.path().to_str().expect("a path in UTF-8");
+        succeed(Command::new("sh").args(["-c", import, root, NAME]).env("CONTAINERS_CONF", config()));
+    });
+    NAME
 }

@@ -42,6 +42,11 @@ pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// The program that runs in any container, where `scripts/build-portable` has made it.
+pub fn portable() -> PathBuf {
+    repository().join(format!("target/portable/capture-linux-{}", env::consts::ARCH))
+}
+
 /// Waits until there is an answer.
 #[track_caller]
 pub fn wait_for<T>(what: &str, mut answer: impl FnMut() -> Option<T>) -> T {
