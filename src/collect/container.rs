@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::collect::Gap;
+use crate::collect::NO_IMAGE;
 use crate::collect::fingerprint::Container;
 use crate::collect::subject::Subject;
 use crate::os::proc::Procfs;
@@ -48,7 +49,7 @@ pub fn collect(procfs: &Procfs, subject: &Subject<'_>, gaps: &mut Vec<Gap>) -> C
     }
     if container.runtime.is_some() && container.image.is_none() {
         gaps.push(Gap::note(
-            "the container's image",
+            NO_IMAGE,
             "nothing inside a container tells it (LITELLM_RELEASE_TAG and IMAGE are not set)",
             "note the image and its tag in the ticket",
         ));

@@ -33,6 +33,9 @@ pub use crate::os::cgroup::CgroupRoot;
 use crate::os::proc::Procfs;
 use crate::redact::Raw;
 
+/// What a gap says is missing where nothing tells the container's image.
+pub const NO_IMAGE: &str = "the container's image";
+
 /// Something that could not be had. It is stored and shown, never replaced by a zero.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {

@@ -15,7 +15,7 @@ use crate::bundle::facts::{self, CLUSTER, read};
 use crate::bundle::manifest::{FORMAT, Status};
 use crate::bundle::open::Bundle;
 use crate::bundle::work::MANIFEST;
-use crate::collect::{Gap, Weight};
+use crate::collect::{Gap, NO_IMAGE, Weight};
 use crate::error::Failure;
 use crate::logs::{BEFORE_FILE, DURING_FILE, Digest, Gathered, Logged, NO_LOGS, PREVIOUS_FILE, cleaned};
 use crate::products::products;
@@ -60,9 +60,6 @@ pub fn enrich(path: &Path, origin: Origin<'_>, seen: &Seen) -> Result<Enriched, 
     redactor.add(earlier.unwrap_or_default());
 
     let mut files = add(&mut facts, origin, seen, &mut redactor)?;
-    let verdict = analyse(&facts);
-    files.extend(facts::write(&facts)?);
-    files.extend(products(&facts, &verdict).context("the report")?);
     let report = redactor.report();
     files.push(Artifact::json(REDACTIONS, &report).context("JSON")?);
     let manifest = &mut facts.manifest;
@@ -73,6 +70,9 @@ pub fn enrich(path: &Path, origin: Origin<'_>, seen: &Seen) -> Result<Enriched, 
     manifest.redactions = report.removed.iter().map(|redaction| redaction.count).sum();
     let whole = manifest.gaps.iter().all(|gap| gap.weight == Weight::Note) && manifest.interrupted_by.is_none();
     manifest.status = if whole { Status::Complete } else { Status::Partial };
+    let verdict = analyse(&facts);
+    files.extend(facts::write(&facts)?);
+    files.extend(products(&facts, &verdict).context("the report")?);
 
     // Facts stay as they came, and what was made of them gives way.
     let kept = bundle.files().iter().filter(|(name, _)| name.as_str() != MANIFEST);
@@ -92,6 +92,7 @@ fn add(facts: &mut Facts, origin: Origin<'_>, seen: &Seen, redactor: &mut Redact
     let cluster = clean::cluster(seen, origin.pod, origin.container, redactor);
     let mut files = vec![Artifact::json(CLUSTER, &cluster).context("JSON")?];
     facts.cluster = Some(cluster);
+    facts.manifest.gaps.retain(|gap| gap.what != NO_IMAGE);
     let mut gaps = seen.gaps.clone();
     if let Some(values) = &seen.helm_values {
         match redactor.config(HELM_VALUES, values) {

@@ -17,12 +17,14 @@ use super::pods::Chosen;
 use super::refusal::Refusal;
 use super::survey::{Survey, look};
 use super::way::{NoWay, Via, Way, choose};
+use crate::assemble::Assembled;
 use crate::bundle::archive::publish;
 use crate::bundle::manifest::Status;
 use crate::error::{Failure, exit};
 use crate::os::piped::{Input, Wish};
 use crate::os::signals::Interrupts;
 use crate::redact::Raw;
+use crate::render::summary;
 
 /// From a Ctrl-C to the last byte of the bundles that the pods then finish early.
 const LAST_WORDS: Duration = Duration::from_mins(1);
@@ -50,6 +52,8 @@ pub struct Home {
     pub bundle: PathBuf,
     /// Whether it lacks something.
     pub complete: bool,
+    /// What it says, for the terminal.
+    pub told: Vec<String>,
     /// What is left in the pod.
     pub left_behind: Option<String>,
 }
@@ -138,8 +142,9 @@ pub fn finish(mission: &Mission<'_>, pod: &Pod, ran: Ran, say: &mut dyn FnMut(&s
         )
     })?;
     say(&format!("{} ({} kB)", bundle.display(), tarball.len() / 1_000));
-    let complete = assembled.manifest.status == Status::Complete;
-    Ok(Home { bundle, complete, left_behind: ran.left_behind })
+    let Assembled { facts, verdict, manifest, .. } = assembled;
+    let told = summary::lines(&manifest, &verdict, &summary::versions(facts.fingerprint.as_ref()));
+    Ok(Home { bundle, complete: manifest.status == Status::Complete, told, left_behind: ran.left_behind })
 }
 
 struct Session<'a> {

@@ -184,6 +184,9 @@ pub fn results(plan: &K8sPlan, notices: &Notices, results: &Results, own: &Own) 
         return Err(no_bundle(&results.missing));
     }
     let several = results.home.len() + results.missing.len() > 1;
+    if let (false, [(_, home)]) = (several, results.home.as_slice()) {
+        home.told.iter().for_each(|line| notices.say(line));
+    }
     let members = || members(results, &mut environment::redactor_for_kept(own));
     let fleet = several.then(|| fleet::assemble(members(), &plan.output.destination, notices)).transpose()?;
     for line in fleet.iter().flat_map(FleetReport::lines) {
