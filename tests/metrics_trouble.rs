@@ -184,7 +184,7 @@ fn to_be_asked_costs_a_worker_less_than_a_hundredth_of_a_core() {
 }
 
 fn for_a_moment(capture: Capture, litellm: &LiteLlm) -> Capture {
-    capture.pid(litellm.pid()).args(["--duration", "6s", "--slice", "3s"])
+    capture.pid(litellm.pid()).args(["--duration", "4s", "--slice", "2s"])
 }
 
 fn elsewhere(capture: Capture, address: &str) -> Capture {
