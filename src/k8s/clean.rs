@@ -54,7 +54,7 @@ pub fn cluster(seen: &Seen, before: &Pod, container: &str, redactor: &mut Redact
         pod: clean.text(&pod.metadata.name),
         container: clean.text(container),
         created_utc: clean.some(pod.metadata.creation_timestamp.as_ref()),
-        labels: clean.pairs(&pod.metadata.labels),
+        labels: clean.labels(&pod.metadata.labels),
         annotations: pod.metadata.annotations.keys().map(|name| clean.text(name)).collect(),
         owners: seen
             .owners
@@ -98,7 +98,14 @@ impl Cleaning<'_> {
         text.filter(|text| !text.is_empty()).map(|text| self.text(text))
     }
 
-    /// Labels and resources: a value under a secret's name is treated as a variable of that name would be.
+    /// Labels as variables are: a value too short to be known again elsewhere may be a secret by its name.
+    fn labels(&mut self, labels: &BTreeMap<String, String>) -> BTreeMap<String, Clean> {
+        let raw: Vec<(Raw, Raw)> = labels.iter().map(|(name, value)| (Raw::new(name), Raw::new(value))).collect();
+        let shown = |var: EnvVar| (var.name.to_string(), var.value.unwrap_or(Clean::ours("set")));
+        self.0.environ(CLUSTER, &raw).into_iter().map(shown).collect()
+    }
+
+    /// Resources, by their names.
     fn pairs(&mut self, pairs: &BTreeMap<String, String>) -> BTreeMap<String, Clean> {
         pairs.iter().map(|(name, value)| (self.text(name).to_string(), self.text(value))).collect()
     }
@@ -199,5 +206,29 @@ impl Cleaning<'_> {
             count: event.count.unwrap_or(1),
             message: self.0.text(CLUSTER, &event.message),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_short_secret_is_shown_in_no_label_and_no_annotation() {
+        let pod: Pod = serde_json::from_value(json!({
+            "metadata": {
+                "name": "p",
+                "labels": {"db-password": "hunter2"},
+                "annotations": {"api-token": "hunter2"},
+            },
+            "spec": {"containers": [{"name": "a", "env": [{"name": "DB_PASSWORD", "value": "hunter2"}]}]},
+        }))
+        .unwrap();
+        let seen = Seen::default();
+        let cluster = cluster(&seen, &pod, "a", &mut redactor_for(&seen, &pod, &[]));
+        let text = serde_json::to_string(&cluster).unwrap();
+        assert!(!text.contains("hunter2"), "{text}");
+        assert_eq!(cluster.labels["db-password"].as_str(), "set");
     }
 }
