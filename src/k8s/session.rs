@@ -65,7 +65,7 @@ pub struct Missing {
     pub why: String,
     /// What to do next.
     pub cure: String,
-    /// Whether another way in could help.
+    /// Of which kind.
     pub reason: Reason,
     /// What is left in the pod.
     pub left_behind: Option<String>,
@@ -76,6 +76,8 @@ pub struct Missing {
 pub enum Reason {
     /// The pod's own containers let nobody in, or nobody read.
     Closed,
+    /// We gave it up: its time was over, or somebody pressed Ctrl-C.
+    GivenUp,
     /// Anything else.
     Failed,
 }
@@ -93,7 +95,8 @@ impl Missing {
 
 impl From<Refusal> for Missing {
     fn from(refusal: Refusal) -> Self {
-        Self::new(refusal.why(), refusal.cure())
+        let reason = if refusal == Refusal::Abandoned { Reason::GivenUp } else { Reason::Failed };
+        Self { reason, ..Self::new(refusal.why(), refusal.cure()) }
     }
 }
 
@@ -293,7 +296,7 @@ impl Session<'_> {
 
     /// What was given up is told by the reason.
     fn explain(&self, missing: Missing) -> Missing {
-        if missing.why != Refusal::Abandoned.why() {
+        if missing.reason != Reason::GivenUp {
             return missing;
         }
         let (why, cure) = if self.mission.interrupts.requested().is_some() {
@@ -333,7 +336,10 @@ fn in_the_pods_words(ended: &Exit) -> Missing {
         ),
         (None, code) => {
             let last = lines.last().map_or_else(String::new, |line| format!(": {}", line.trim()));
-            (format!("the capture in the pod ended with exit code {code}{last}"), "capture again with -v".to_owned())
+            (
+                format!("the capture in the pod ended with exit code {code}{last}"),
+                "see what the container went through: kubectl describe pod".to_owned(),
+            )
         }
     };
     let missing = Missing::new(why, cure);
