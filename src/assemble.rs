@@ -16,14 +16,15 @@ use crate::analyse::quality::Grade;
 use crate::analyse::{Facts, Verdict, analyse};
 use crate::begin::Begun;
 use crate::bundle::archive::Artifact;
-use crate::bundle::facts::{self, BASELINE, EVIDENCE, Files, SAMPLES};
+use crate::bundle::facts::{self, BASELINE, EVIDENCE, Files, REDACTIONS, SAMPLES};
 use crate::bundle::manifest::{Manifest, Overhead, Status};
 use crate::bundle::work::{self, Work};
 use crate::collect::{Gap, Weight};
 use crate::os::clock::utc_now;
 use crate::os::proc::ProcessId;
-use crate::products::{products, texts_again};
+use crate::products::{REPORT, products, texts};
 use crate::redact::{Clean, Gate, Raw, Redactor};
+use crate::render::report::data::block;
 use crate::sample::clocks::ProcessRecord;
 use crate::sample::join::{Traced, join};
 use crate::sample::native::gil::{WorkerGil, gil_times};
@@ -72,6 +73,13 @@ pub struct Assembled {
 
 /// Reads the work folder and makes everything of it.
 pub fn assemble(work: &Work, redactor: &mut Redactor, aside: Aside) -> Result<Assembled> {
+    let mut assembled = assemble_facts(work, redactor, aside)?;
+    assembled.artifacts.extend(products(&assembled.facts, &assembled.verdict)?);
+    Ok(assembled)
+}
+
+/// The same without anything drawn or written for people: as much as another capture can be held against.
+pub fn assemble_facts(work: &Work, redactor: &mut Redactor, aside: Aside) -> Result<Assembled> {
     let began = Instant::now();
     let mut facts = Kept { work, redactor }.facts(&aside)?;
     let verdict = analyse(&facts);
@@ -80,18 +88,17 @@ pub fn assemble(work: &Work, redactor: &mut Redactor, aside: Aside) -> Result<As
     let mut artifacts = facts::write(&facts)?;
     artifacts.extend(work.clean_files()?.into_iter().map(|(name, bytes)| Artifact { name, bytes }));
     artifacts.push(Artifact::new(work::LOG, redactor.kept_text(work::LOG, &Raw::new(aside.log)).to_string()));
-    let report = redactor.report();
-    artifacts.push(Artifact::json("redactions.json", &report)?);
+    facts.redactions = redactor.report();
+    artifacts.push(Artifact::json(REDACTIONS, &facts.redactions)?);
 
     let manifest = &mut facts.manifest;
-    manifest.redactions = report.removed.iter().map(|redaction| redaction.count).sum();
+    manifest.redactions = facts.redactions.removed.iter().map(|redaction| redaction.count).sum();
     manifest.ended_utc = Some(utc_now());
     manifest.interrupted_by = aside.interrupted_by;
     let whole = manifest.gaps.iter().all(|gap| gap.weight == Weight::Note) && manifest.interrupted_by.is_none();
     manifest.status = if whole { Status::Complete } else { Status::Partial };
     manifest.quality = Some(verdict.quality.clone());
     manifest.overhead = Overhead::of(&facts.evidence, &verdict, began.elapsed().as_secs_f64());
-    artifacts.extend(products(&facts, &verdict)?);
     Ok(Assembled { manifest: facts.manifest.clone(), facts, verdict, artifacts })
 }
 
@@ -113,6 +120,12 @@ impl Assembled {
             if let Some(hit) = gate.scan(bytes) {
                 return Err(format!("{}: {hit}", artifact.name));
             }
+            // What is packed within the page is no other text than what is packed beside it.
+            if artifact.name == REPORT
+                && let Some(hit) = block::unpacked(&artifact.bytes).and_then(|bytes| gate.scan(&bytes))
+            {
+                return Err(format!("{}: {hit}", artifact.name));
+            }
         }
         let manifest = serde_json::to_vec(&self.manifest).unwrap_or_default();
         gate.scan(&manifest).map_or(Ok(()), |hit| Err(format!("manifest.json: {hit}")))
@@ -129,12 +142,12 @@ impl Assembled {
     }
 
     /// Leaves out what a reader misses least, and says so; false when nothing is left to leave out.
-    pub fn shed(&mut self) -> bool {
+    pub fn shed(&mut self) -> Result<bool> {
         let order =
             [BASELINE, "profiles/samples.json.gz", "flamegraphs/slice-", "flamegraphs/worker-", "profiles/worker-"];
         let victim =
             order.iter().find_map(|prefix| self.artifacts.iter().position(|file| file.name.starts_with(prefix)));
-        let Some(index) = victim else { return false };
+        let Some(index) = victim else { return Ok(false) };
         let mut name = self.artifacts.remove(index).name;
         if name.starts_with(BASELINE) {
             // A part of it would be no facts to compare with.
@@ -148,12 +161,10 @@ impl Assembled {
             "capture for a shorter time or at a lower rate",
         ));
         // Ticket and page tell of every gap.
-        let flamegraphs: Vec<Artifact> =
-            self.artifacts.iter().filter(|file| file.name.starts_with("flamegraphs/")).cloned().collect();
-        let again = texts_again(&self.facts, &self.verdict, &flamegraphs);
+        let again = texts(&self.facts, &self.verdict)?;
         self.artifacts.retain(|file| again.iter().all(|text| text.name != file.name));
         self.artifacts.extend(again);
-        true
+        Ok(true)
     }
 }
 
@@ -217,6 +228,7 @@ impl Kept<'_> {
         Ok(Evidence {
             started_utc: manifest.started_utc,
             epoch_utc: begun.epoch_utc,
+            trigger: begun.trigger,
             stacks: begun.stacks,
             slices: work.records(work::SLICES)?,
             workers: sampled.workers,

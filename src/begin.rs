@@ -7,7 +7,7 @@ use std::path::Path;
 use jiff::{Timestamp, Unit};
 use serde::{Deserialize, Serialize};
 
-use crate::analyse::evidence::{Lifetime, Reporter, Stacks};
+use crate::analyse::evidence::{Lifetime, Reporter, Stacks, Triggered};
 use crate::baseline;
 use crate::bundle::archive::fit_for_file_name;
 use crate::bundle::manifest::{FORMAT, Manifest, Settings, Status, Tool};
@@ -19,7 +19,7 @@ use crate::engines::Chosen;
 use crate::environment;
 use crate::error::{Failure, Kept};
 use crate::observe::{Epoch, lifetime};
-use crate::os::clock::{utc, utc_for_file_name};
+use crate::os::clock::{utc, utc_for_file_name, utc_now};
 use crate::os::proc::Procfs;
 use crate::plan::{CapturePlan, Destination, RequestContent};
 use crate::products::TICKET;
@@ -41,6 +41,9 @@ pub struct Begun {
     /// Whether stacks are taken at all.
     #[serde(default)]
     pub stacks: Stacks,
+    /// What set it off, where a watch made it.
+    #[serde(default)]
+    pub trigger: Option<Triggered>,
 }
 
 /// What is known before the first sample.
@@ -59,6 +62,24 @@ pub struct Beginning<'a> {
     pub epoch: Epoch,
     /// What the user gave along.
     pub given: &'a Given,
+    /// Who began it.
+    pub cause: Cause<'a>,
+}
+
+/// Who began a capture.
+#[derive(Debug, Clone, Copy)]
+pub enum Cause<'a> {
+    /// A person, now.
+    Asked,
+    /// A watch, by one of its rules.
+    Fired {
+        /// What set it off.
+        trigger: &'a Triggered,
+        /// The figure that goes into the file's name.
+        figure: &'a str,
+    },
+    /// A watch, while all was calm: something to hold a spike against.
+    Calm,
 }
 
 /// Files that the user named. They are read before anything is attached, so that one that is no good costs no capture.
@@ -94,8 +115,11 @@ impl Beginning<'_> {
             format: FORMAT,
             tool: Tool::default(),
             status: Status::Running,
-            name: format!("litellm-cpu-{}-{}", host_name(self.collected, redactor), utc_for_file_name()),
-            started_utc: utc(self.epoch.utc),
+            name: self.name(redactor),
+            started_utc: match self.cause {
+                Cause::Asked => utc(self.epoch.utc),
+                Cause::Fired { .. } | Cause::Calm => utc_now(),
+            },
             ended_utc: None,
             arguments: redactor.argv(work::MANIFEST, self.arguments),
             settings: Settings {
@@ -114,6 +138,17 @@ impl Beginning<'_> {
             gaps: self.engine.gap().into_iter().chain(self.collected.gaps.iter().cloned()).collect(),
             redactions: 0,
             files: Vec::new(),
+        }
+    }
+}
+
+impl Beginning<'_> {
+    fn name(&self, redactor: &mut Redactor) -> String {
+        let name = format!("litellm-cpu-{}-{}", host_name(self.collected, redactor), utc_for_file_name());
+        match self.cause {
+            Cause::Asked => name,
+            Cause::Fired { figure, .. } => format!("{name}-{figure}"),
+            Cause::Calm => format!("{name}-calm"),
         }
     }
 }
@@ -205,6 +240,10 @@ fn begun(beginning: &Beginning<'_>, redactor: &mut Redactor) -> Begun {
             prompts_included: plan.requests.is_some() && plan.content == RequestContent::Kept,
         },
         stacks: beginning.engine.stacks(),
+        trigger: match beginning.cause {
+            Cause::Fired { trigger, .. } => Some(trigger.clone()),
+            Cause::Asked | Cause::Calm => None,
+        },
     }
 }
 

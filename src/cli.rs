@@ -1,9 +1,13 @@
 //! What can be typed. The doc comments are the help.
 
+mod watch;
+
 use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use watch::{AfterArgs, LimitArgs, PastArgs, RuleArgs, ScopeArg, SpikeArgs, UPLOAD_URL, WatchArgs};
 
 /// Listed at the end of the help.
 const EXIT_CODES: &str = "\
@@ -17,16 +21,24 @@ Exit codes:
 
 Standard output carries the result alone: the bundle's path, the JSON, or the tarball.";
 
-/// What `--version` tells; `-V` tells the number alone. py-spy's licence goes along with every copy of it.
+/// What `--version` tells; `-V` tells the number alone. The licence of what others made goes along with every copy of it.
+macro_rules! with_licences {
+    ($($more:tt)*) => {
+        concat!(
+            env!("CARGO_PKG_VERSION"),
+            "\n\nIt carries Mozilla's list of certificate authorities (webpki-roots), under this licence:\n\n",
+            include_str!("../licences/CDLA-Permissive-2.0.md"),
+            $($more)*
+        )
+    };
+}
 #[cfg(feature = "embed-py-spy")]
-const LONG_VERSION: &str = concat!(
-    env!("CARGO_PKG_VERSION"),
-    "\n\nIt carries py-spy, under this licence:\n\n",
+const LONG_VERSION: &str = with_licences!(
+    "\nIt carries py-spy, under this licence:\n\n",
     include_str!(env!("CAPTURE_EMBEDDED_PY_SPY_LICENCE"))
 );
-/// What `--version` tells.
 #[cfg(not(feature = "embed-py-spy"))]
-const LONG_VERSION: &str = env!("CARGO_PKG_VERSION");
+const LONG_VERSION: &str = with_licences!();
 
 /// Captures the CPU spike of a LiteLLM proxy: stacks of every worker, flamegraphs and the environment, in one
 /// tarball without secrets, ready to attach to a ticket.
@@ -44,6 +56,8 @@ pub struct Cli {
 /// The other commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Wait for a spike, for weeks if need be, and capture it with the time before.
+    Watch(Box<WatchArgs>),
     /// Capture LiteLLM's pods in Kubernetes from outside, through kubectl, and bring the bundles home.
     K8s(Box<K8sArgs>),
     /// Make a (partial) bundle of the work folder that a killed capture left behind.
@@ -60,6 +74,8 @@ pub enum Command {
     Diff(DiffArgs),
     /// Put the bundles of several pods together: which are hot, what differs, one flamegraph, one ticket.
     Merge(MergeArgs),
+    /// Write a bundle's profile for another tool: Firefox Profiler, speedscope, pprof, or folded stacks.
+    Export(ExportArgs),
 }
 
 /// How to capture.
@@ -71,22 +87,12 @@ pub struct CaptureArgs {
     /// How long to sample.
     #[arg(long, value_name = "TIME", default_value = "30s", env = "CAPTURE_DURATION")]
     pub duration: String,
-    /// Stacks are brought to safety after each slice of this length.
-    #[arg(long, value_name = "TIME", default_value = "10s", env = "CAPTURE_SLICE")]
-    pub slice: String,
-    /// Samples a second, at most; fewer are taken when the budget requires it.
-    #[arg(long, value_name = "HZ", default_value_t = 100, env = "CAPTURE_RATE", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub rate: u32,
-    /// What sampling may cost, as a share of one core for each worker.
-    #[arg(long, value_name = "PERCENT", default_value = "5%", env = "CAPTURE_MAX_OVERHEAD")]
-    pub max_overhead: String,
+    /// How to sample.
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
     /// Stop a worker for each sample: exact stacks, but every request waits.
     #[arg(long, env = "CAPTURE_BLOCKING", value_parser = BoolishValueParser::new())]
     pub blocking: bool,
-    /// Take no stacks, and all the rest: counters, latencies, logs, CPU of each worker and thread. It needs no right to
-    /// attach; the bundle is partial.
-    #[arg(long, env = "CAPTURE_WITHOUT_STACKS", value_parser = BoolishValueParser::new())]
-    pub without_stacks: bool,
     /// A bundle of calmer times, or of the version before an upgrade, to hold this capture against.
     #[arg(long, value_name = "BUNDLE", env = "CAPTURE_BASELINE")]
     pub baseline: Option<PathBuf>,
@@ -113,6 +119,24 @@ pub struct TargetArgs {
     /// Capture just the processes named by --pid, not their proxy.
     #[arg(long, requires = "pid", env = "CAPTURE_ONLY", value_parser = BoolishValueParser::new())]
     pub only: bool,
+}
+
+/// How stacks are sampled, if they are.
+#[derive(Debug, Clone, Args)]
+pub struct SamplingArgs {
+    /// Stacks are brought to safety after each slice of this length.
+    #[arg(long, value_name = "TIME", default_value = "10s", env = "CAPTURE_SLICE")]
+    pub slice: String,
+    /// Samples a second, at most; fewer are taken when the budget requires it.
+    #[arg(long, value_name = "HZ", default_value_t = 100, env = "CAPTURE_RATE", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub rate: u32,
+    /// What sampling may cost, as a share of one core for each worker.
+    #[arg(long, value_name = "PERCENT", default_value = "5%", env = "CAPTURE_MAX_OVERHEAD")]
+    pub max_overhead: String,
+    /// Take no stacks, and all the rest: counters, latencies, logs, CPU of each worker and thread. It needs no right to
+    /// attach; the bundle is partial.
+    #[arg(long, env = "CAPTURE_WITHOUT_STACKS", value_parser = BoolishValueParser::new())]
+    pub without_stacks: bool,
 }
 
 /// With what it is captured, and from where what is read beside the stacks comes.
@@ -355,6 +379,36 @@ pub struct MergeArgs {
     /// Where the result goes.
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// What to export, and for which tool.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// The bundle.
+    pub bundle: PathBuf,
+    /// For which tool.
+    #[arg(short, long, value_name = "FORMAT", env = "CAPTURE_FORMAT")]
+    pub format: FormatArg,
+    /// The profile: a file, a folder (DIR/) for a file named after the bundle, or - for standard output. A name that ends
+    /// with .gz gets it compressed. Default: beside the bundle.
+    #[arg(short, long, value_name = "PATH", env = "CAPTURE_OUTPUT")]
+    pub output: Option<PathBuf>,
+    /// Print the result as JSON on standard output.
+    #[arg(long, env = "CAPTURE_JSON", value_parser = BoolishValueParser::new())]
+    pub json: bool,
+}
+
+/// The formats of other tools.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum FormatArg {
+    /// Firefox Profiler: stacks over time, with events, memory and CPU of each worker.
+    Firefox,
+    /// speedscope: stacks of each thread in their order.
+    Speedscope,
+    /// pprof, and what reads its profiles: Grafana, Parca.
+    Pprof,
+    /// Folded stacks, one line each, as in profiles/all.folded.
+    Collapsed,
 }
 
 #[cfg(test)]

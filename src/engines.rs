@@ -148,6 +148,15 @@ impl Chosen {
         Some(Gap::new("stacks, and with them flamegraphs and functions", why, cure))
     }
 
+    /// Its name; none where no stacks are taken.
+    pub fn word(&self) -> Option<&'static str> {
+        match &self.means {
+            Means::PySpy(_) => Some("py-spy"),
+            Means::Native { .. } => Some("native"),
+            Means::Nothing { .. } => None,
+        }
+    }
+
     /// For the manifest.
     pub fn named(&self, redactor: &mut Redactor) -> Named {
         let why = Some(redactor.text(MANIFEST, &Raw::new(self.why.as_str())));

@@ -25,12 +25,16 @@
 //! | [`attend`] | who far away waits for the result, and what happens when they are gone |
 //! | [`begin`], [`environment`] | the work folder before the first sample: manifest, and what was collected, redacted |
 //! | [`baseline`] | the bundle that a capture is held against |
+//! | [`ending`] | what is known when the last sample is taken, and what is missing |
 //! | [`assemble`] | from a work folder to the files of a bundle |
 //! | [`publish`] | from those files to the bundle in its place, and what is told of it |
 //! | [`analyse`] | from evidence to a verdict; pure |
 //! | [`render`] | ticket and its link, page, charts, flamegraphs, folded stacks, comparison, the lines of the summary |
 //! | [`products`] | everything that is rendered from facts, as files |
+//! | [`pack`] | a killed capture's work folder becomes a bundle |
+//! | [`watch`] | wait for a spike, remember what was before, capture it, hold to limits, go on |
 //! | [`review`] | bundles looked at again: `report`, `ticket`, `diff` |
+//! | [`export`] | a bundle's profile for other tools: Firefox Profiler, speedscope, pprof, folded stacks |
 //! | [`k8s`] | pods captured from outside, through kubectl: who is meant, the way in, what only the cluster knows |
 //! | [`fleet`] | the bundles of several pods as one: which are hot, what differs, one flamegraph, one ticket |
 //! | [`bundle`] | work folder, manifest, archive, reading it back |
@@ -46,15 +50,18 @@ pub mod cli;
 pub mod collect;
 pub mod discover;
 pub mod doctor;
+pub mod ending;
 pub mod engines;
 pub mod environment;
 pub mod error;
+pub mod export;
 pub mod fleet;
 pub mod k8s;
 pub mod logs;
 pub mod notice;
 pub mod observe;
 pub mod os;
+pub mod pack;
 pub mod permission;
 pub mod plan;
 pub mod products;
@@ -67,4 +74,5 @@ pub mod sample;
 pub mod series;
 pub mod target;
 pub mod traffic;
+pub mod watch;
 pub mod workload;

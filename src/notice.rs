@@ -11,6 +11,8 @@ use crate::os::clock::utc_now;
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Loudness {
+    /// Nothing at all.
+    Mute,
     /// Only failures.
     Quiet,
     /// What a person wants to know.
@@ -31,6 +33,11 @@ impl Notices {
     /// A voice that speaks to standard error.
     pub fn new(loudness: Loudness) -> Self {
         Self { loudness, terminal: std::io::stderr().is_terminal(), log: RefCell::new(String::new()) }
+    }
+
+    /// A voice that nobody hears; warnings neither.
+    pub fn unheard() -> Self {
+        Self::new(Loudness::Mute)
     }
 
     /// Something a person wants to know.

@@ -9,8 +9,8 @@ use jiff::SignedDuration;
 
 use crate::analyse::classify::Class;
 use crate::cli::{
-    CaptureArgs, ClassArg, DiffArgs, DoctorArgs, EngineArg, InspectArgs, MergeArgs, OutputArgs, PackArgs, ReportArgs,
-    ReporterArgs, SourceArgs, TargetArgs,
+    CaptureArgs, ClassArg, DiffArgs, DoctorArgs, EngineArg, ExportArgs, FormatArg, InspectArgs, MergeArgs, OutputArgs,
+    PackArgs, ReportArgs, ReporterArgs, SamplingArgs, SourceArgs, TargetArgs,
 };
 use crate::error::Failure;
 use crate::logs::LogSource;
@@ -162,9 +162,14 @@ impl Destination {
 
     /// The file that a bundle of this name comes to stand in; none on standard output.
     pub fn target(&self, name: &str) -> Option<PathBuf> {
+        self.file(&format!("{name}.tar.gz"))
+    }
+
+    /// The file that something comes to stand in, which in a folder has this name; none on standard output.
+    pub fn file(&self, name: &str) -> Option<PathBuf> {
         match self {
             Self::Stdout => None,
-            Self::Folder(folder) => Some(folder.join(format!("{name}.tar.gz"))),
+            Self::Folder(folder) => Some(folder.join(name)),
             Self::File(file) => Some(file.clone()),
         }
     }
@@ -240,28 +245,44 @@ pub struct DiffPlan {
     pub result: ResultForm,
 }
 
+/// A bundle's profile to be written for another tool.
+#[derive(Debug, Clone)]
+pub struct ExportPlan {
+    /// The bundle.
+    pub bundle: PathBuf,
+    /// For which tool.
+    pub format: ProfileFormat,
+    /// Where it goes.
+    pub destination: Destination,
+    /// In which form the result is told.
+    pub result: ResultForm,
+}
+
+/// The formats of other tools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProfileFormat {
+    /// Firefox Profiler's processed profiles.
+    Firefox,
+    /// speedscope's files.
+    Speedscope,
+    /// pprof's profiles.
+    Pprof,
+    /// Folded stacks.
+    Collapsed,
+}
+
 impl TryFrom<CaptureArgs> for CapturePlan {
     type Error = Failure;
 
     fn try_from(args: CaptureArgs) -> Result<Self, Failure> {
         let duration = time("--duration", &args.duration)?;
-        let slice = time("--slice", &args.slice)?;
-        if slice < SHORTEST_SLICE {
-            return Err(usage(format!("a slice of {} is too short", args.slice), "give --slice at least 1s"));
-        }
+        let sampling = if args.blocking { Sampling::Blocking } else { Sampling::Nonblocking };
+        let orders = orders(&args.sampling, duration, sampling)?;
         if duration > LONGEST_DURATION {
             return Err(usage(format!("a capture of {} is too long", args.duration), "give --duration at most 1h"));
         }
         let target = TargetPlan::try_from(args.target)?;
         let sources = args.sources;
-        let orders = Orders {
-            duration,
-            slice,
-            rate_hz: args.rate,
-            sampling: if args.blocking { Sampling::Blocking } else { Sampling::Nonblocking },
-            budget: Budget::of_one_core(percent("--max-overhead", &args.max_overhead)? / 100.0),
-            stacks: if args.without_stacks { StacksWanted::No } else { StacksWanted::Yes },
-        };
         if args.blocking && matches!(sources.engine, Some(EngineArg::Native)) {
             return Err(usage(
                 "--blocking stops a worker for each sample, and the native engine stops none".to_owned(),
@@ -287,6 +308,22 @@ impl TryFrom<CaptureArgs> for CapturePlan {
             output: OutputPlan::try_from(args.output)?,
         })
     }
+}
+
+/// How to sample for so long at most.
+pub fn orders(args: &SamplingArgs, duration: Duration, sampling: Sampling) -> Result<Orders, Failure> {
+    let slice = time("--slice", &args.slice)?;
+    if slice < SHORTEST_SLICE {
+        return Err(usage(format!("a slice of {} is too short", args.slice), "give --slice at least 1s"));
+    }
+    Ok(Orders {
+        duration,
+        slice,
+        rate_hz: args.rate,
+        sampling,
+        budget: Budget::of_one_core(percent("--max-overhead", &args.max_overhead)? / 100.0),
+        stacks: if args.without_stacks { StacksWanted::No } else { StacksWanted::Yes },
+    })
 }
 
 impl TryFrom<TargetArgs> for TargetPlan {
@@ -332,16 +369,12 @@ impl TryFrom<OutputArgs> for OutputPlan {
 
     fn try_from(args: OutputArgs) -> Result<Self, Failure> {
         let destination = destination(&args.output);
-        if destination == Destination::Stdout {
-            if args.json {
-                return Err(usage("--json and -o - both want standard output".to_owned(), "give -o a file or folder"));
-            }
-            if std::io::stdout().is_terminal() {
-                return Err(usage(
-                    "a tarball on a terminal helps nobody".to_owned(),
-                    "redirect it: capture -o - > bundle.tar.gz",
-                ));
-            }
+        refuse_both(&destination, args.json)?;
+        if destination == Destination::Stdout && std::io::stdout().is_terminal() {
+            return Err(usage(
+                "a tarball on a terminal helps nobody".to_owned(),
+                "redirect it: capture -o - > bundle.tar.gz",
+            ));
         }
         let loudness = match (args.quiet, args.verbose) {
             (true, _) => Loudness::Quiet,
@@ -419,6 +452,43 @@ impl From<DiffArgs> for DiffPlan {
     }
 }
 
+impl TryFrom<ExportArgs> for ExportPlan {
+    type Error = Failure;
+
+    fn try_from(args: ExportArgs) -> Result<Self, Failure> {
+        let beside = || Destination::Folder(parent(&args.bundle));
+        let destination = args.output.as_deref().map_or_else(beside, destination);
+        let format = ProfileFormat::from(args.format);
+        refuse_both(&destination, args.json)?;
+        if destination == Destination::Stdout && format == ProfileFormat::Pprof && std::io::stdout().is_terminal() {
+            return Err(usage(
+                "a pprof profile on a terminal helps nobody".to_owned(),
+                "redirect it: capture export BUNDLE --format pprof -o - > profile.pb.gz",
+            ));
+        }
+        Ok(Self { bundle: args.bundle, format, destination, result: form(args.json) })
+    }
+}
+
+impl From<FormatArg> for ProfileFormat {
+    fn from(format: FormatArg) -> Self {
+        match format {
+            FormatArg::Firefox => Self::Firefox,
+            FormatArg::Speedscope => Self::Speedscope,
+            FormatArg::Pprof => Self::Pprof,
+            FormatArg::Collapsed => Self::Collapsed,
+        }
+    }
+}
+
+/// Standard output carries one thing.
+fn refuse_both(destination: &Destination, json: bool) -> Result<(), Failure> {
+    if json && *destination == Destination::Stdout {
+        return Err(usage("--json and -o - both want standard output".to_owned(), "give -o a file or folder"));
+    }
+    Ok(())
+}
+
 fn form(json: bool) -> ResultForm {
     if json { ResultForm::Json } else { ResultForm::Path }
 }
@@ -449,11 +519,30 @@ pub fn time(option: &str, text: &str) -> Result<Duration, Failure> {
         .ok_or_else(|| usage(format!("{option} {text}: not a time"), "give a number with its unit, such as 30s or 2m"))
 }
 
-/// `5%` or `5`.
-fn percent(option: &str, text: &str) -> Result<f64, Failure> {
+/// `5%` or `5`: from 0.1 to 100.
+pub fn percent(option: &str, text: &str) -> Result<f64, Failure> {
     let number = text.strip_suffix('%').unwrap_or(text).trim().parse::<f64>().ok();
-    number.filter(|number| (0.1..=100.0).contains(number)).ok_or_else(|| {
-        usage(format!("{option} {text}: not a share of one core"), "give a percentage from 0.1% to 100%")
+    number
+        .filter(|number| (0.1..=100.0).contains(number))
+        .ok_or_else(|| usage(format!("{option} {text}: not a percentage"), "give one from 0.1% to 100%"))
+}
+
+/// Sizes in bytes have units, decimal (`100MB`, `1.5GB`) or binary (`64MiB`).
+pub fn size(option: &str, text: &str) -> Result<u64, Failure> {
+    const UNITS: [(&str, f64); 9] = [
+        ("KiB", 1024.0),
+        ("MiB", 1_048_576.0),
+        ("GiB", 1_073_741_824.0),
+        ("TiB", 1_099_511_627_776.0),
+        ("kB", 1e3),
+        ("KB", 1e3),
+        ("MB", 1e6),
+        ("GB", 1e9),
+        ("TB", 1e12),
+    ];
+    let bytes = UNITS.iter().find_map(|(unit, each)| Some(text.strip_suffix(unit)?.trim().parse::<f64>().ok()? * each));
+    bytes.filter(|bytes| (1.0..1e15).contains(bytes)).map(|bytes| bytes as u64).ok_or_else(|| {
+        usage(format!("{option} {text}: not a size"), "give a number with its unit, such as 100MB or 64MiB")
     })
 }
 
@@ -480,6 +569,15 @@ mod tests {
         assert!((percent("--max-overhead", "5%").unwrap() - 5.0).abs() < f64::EPSILON);
         for wrong in ["0", "101%", "much"] {
             assert!(percent("--max-overhead", wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(size("--min-free", "100MB").unwrap(), 100_000_000);
+        assert_eq!(size("--min-free", "1.5 KiB").unwrap(), 1536);
+        for wrong in ["100", "MB", "-1MB", "0MB", "nanMB", ""] {
+            assert!(size("--min-free", wrong).is_err(), "{wrong}");
         }
     }
 

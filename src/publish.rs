@@ -57,30 +57,18 @@ pub fn exit_code(assembled: &Assembled, interrupt: Option<Interrupt>) -> u8 {
     }
 }
 
+/// A bundle in its place.
+pub struct Placed {
+    /// The file; none on standard output.
+    pub path: Option<PathBuf>,
+    /// Its size.
+    pub bytes: u64,
+}
+
 /// From the finished pieces to the bundle at its place, the summary on the terminal and the result on standard output.
 pub fn finish(mut assembled: Assembled, gate: &Gate, work: Work, goal: &Goal<'_>) -> Result<Option<PathBuf>, Failure> {
-    if let Err(hit) = assembled.pass_gate(gate) {
-        return Err(Failure::SecretInBundle { hit, kept: work.dir().to_owned() });
-    }
-    let tarball = seal_and_pack(&mut assembled)?;
-    let target = goal.output.destination.target(&assembled.facts.manifest.name);
-    if let Err(error) = deliver(&tarball, target.as_deref()) {
-        let target = target.map_or_else(|| goal.output.destination.describe(), |path| path.display().to_string());
-        return Err(output_failure(&work, target, &error.to_string()));
-    }
-    if let Err(error) = work.remove() {
-        goal.notices.warn(format!("the work folder could not be removed: {error}"));
-    }
-    for line in summary::lines(
-        &assembled.manifest,
-        &assembled.verdict,
-        &summary::versions(assembled.facts.fingerprint.as_ref()),
-    ) {
-        goal.notices.say(line);
-    }
-    let place = target.as_ref().map_or_else(|| goal.output.destination.describe(), |path| path.display().to_string());
-    goal.notices.say(format!("bundle    {place} ({} kB)", tarball.len() / 1_000));
-    if let Some(target) = &target {
+    let Placed { path, .. } = place(&mut assembled, gate, work, goal)?;
+    if let Some(target) = &path {
         let text = match goal.output.result {
             ResultForm::Path => target.display().to_string(),
             ResultForm::Json => {
@@ -95,7 +83,30 @@ pub fn finish(mut assembled: Assembled, gate: &Gate, work: Work, goal: &Goal<'_>
         };
         say_result(&text, Kept::Bundle(target.clone()))?;
     }
-    Ok(target)
+    Ok(path)
+}
+
+/// The same without the result, which is for others to tell.
+pub fn place(assembled: &mut Assembled, gate: &Gate, work: Work, goal: &Goal<'_>) -> Result<Placed, Failure> {
+    if let Err(hit) = assembled.pass_gate(gate) {
+        return Err(Failure::SecretInBundle { hit, kept: work.dir().to_owned() });
+    }
+    let tarball = seal_and_pack(assembled)?;
+    let target = goal.output.destination.target(&assembled.facts.manifest.name);
+    if let Err(error) = deliver(&tarball, target.as_deref()) {
+        let target = target.map_or_else(|| goal.output.destination.describe(), |path| path.display().to_string());
+        return Err(output_failure(&work, target, &error.to_string()));
+    }
+    if let Err(error) = work.remove() {
+        goal.notices.warn(format!("the work folder could not be removed: {error}"));
+    }
+    let versions = summary::versions(assembled.facts.fingerprint.as_ref());
+    for line in summary::lines(&assembled.manifest, &assembled.verdict, &versions) {
+        goal.notices.say(line);
+    }
+    let place = target.as_ref().map_or_else(|| goal.output.destination.describe(), |path| path.display().to_string());
+    goal.notices.say(format!("bundle    {place} ({} kB)", tarball.len() / 1_000));
+    Ok(Placed { path: target, bytes: tarball.len() as u64 })
 }
 
 /// Brings a tarball to its place, or to standard output where it has none.
@@ -112,7 +123,7 @@ pub fn seal_and_pack(assembled: &mut Assembled) -> Result<Vec<u8>, Failure> {
     loop {
         assembled.seal()?;
         let tarball = pack(&assembled.facts.manifest.name, &mut assembled.artifacts, time).context("the tarball")?;
-        if tarball.len() <= LARGEST_BYTES || !assembled.shed() {
+        if tarball.len() <= LARGEST_BYTES || !assembled.shed().context("the report")? {
             return Ok(tarball);
         }
     }

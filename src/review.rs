@@ -59,12 +59,7 @@ pub fn ticket(path: &Path) -> Result<u8, Failure> {
 /// `capture diff`: what changed from one bundle to another.
 pub fn diff(plan: &DiffPlan) -> Result<u8, Failure> {
     let notices = Notices::new(Loudness::Normal);
-    let open = |path: &Path| {
-        let bundle = Bundle::open(path)?;
-        notices_of_format(&bundle, &notices);
-        facts(&bundle, path)
-    };
-    let (before, after) = (open(&plan.before)?, open(&plan.after)?);
+    let (before, after) = (open(&plan.before, &notices)?, open(&plan.after, &notices)?);
     let comparison = compare(&before, &after);
     let text = drawn::text(&before, &after, &comparison);
     let json = serde_json::to_string_pretty(&comparison).context("JSON")?;
@@ -81,6 +76,16 @@ pub fn diff(plan: &DiffPlan) -> Result<u8, Failure> {
     }
     say_result(if plan.result == ResultForm::Json { &json } else { &text }, Kept::Nothing)?;
     Ok(exit::COMPLETE)
+}
+
+/// The facts of a bundle; what its format lacks is told.
+///
+/// # Errors
+/// When the file is no bundle of one capture, or a fact that none can do without is missing or damaged.
+pub fn open(path: &Path, notices: &Notices) -> Result<Facts, Failure> {
+    let bundle = Bundle::open(path)?;
+    notices_of_format(&bundle, notices);
+    facts(&bundle, path)
 }
 
 fn facts(bundle: &Bundle, path: &Path) -> Result<Facts, Failure> {

@@ -1,6 +1,6 @@
 //! A flamegraph alone in a browser, used as a person uses it: pointed at, zoomed, searched, in wide and narrow windows.
 //!
-//! `tests/lab/browser.py` does it and tells what it saw. `CAPTURE_BROWSER` is the Chromium; `scripts/test` finds one.
+//! `tests/lab/svg.py` does it and tells what it saw. `CAPTURE_BROWSER` is the Chromium; `scripts/test` finds one.
 
 mod support;
 
@@ -87,7 +87,7 @@ fn seen() -> Option<&'static Seen> {
 
 fn visit() -> Seen {
     let output = Command::new(lab::python())
-        .arg(repository().join("tests/lab/browser.py"))
+        .arg(repository().join("tests/lab/svg.py"))
         .arg(repository().join(PICTURE))
         .args(["--click", CLICKED, "--search", SEARCHED])
         .stderr(Stdio::inherit())

@@ -24,7 +24,7 @@ fn a_wrong_value_is_refused_with_what_to_type_instead() {
     assert_refused(capture(["--slice", "10ms"]), 2, slice);
     let long = "capture: a capture of 2h is too long\n  give --duration at most 1h\n";
     assert_refused(capture(["--duration", "2h"]), 2, long);
-    let percent = "capture: --max-overhead much: not a share of one core\n  give a percentage from 0.1% to 100%\n";
+    let percent = "capture: --max-overhead much: not a percentage\n  give one from 0.1% to 100%\n";
     assert_refused(capture(["--max-overhead", "much"]), 2, percent);
     assert_refused(capture(["--pid", "0"]), 2, "capture: 0 is no pid\n  name a process: capture --pid PID\n");
     let both = "capture: --json and -o - both want standard output\n  give -o a file or folder\n";
@@ -64,8 +64,18 @@ fn the_help_lists_every_exit_code() {
 }
 
 #[test]
+fn the_version_tells_the_licence_of_what_it_carries() {
+    let version = env!("CARGO_PKG_VERSION");
+    capture(["-V"]).assert_status(0).assert_stdout(&format!("capture {version}\n")).assert_stderr("");
+    let told = capture(["--version"]).assert_status(0).assert_stderr("").said();
+    let licence = include_str!("../licences/CDLA-Permissive-2.0.md");
+    let authorities = "It carries Mozilla's list of certificate authorities (webpki-roots), under this licence:";
+    assert!(told.starts_with(&format!("capture {version}\n\n{authorities}\n\n{licence}")), "{told}");
+}
+
+#[test]
 fn every_option_has_an_environment_variable() {
-    for command in ["", "doctor", "pack", "inspect", "report", "ticket", "diff", "merge"] {
+    for command in ["", "watch", "doctor", "pack", "inspect", "report", "ticket", "diff", "merge", "export"] {
         let capture = if command.is_empty() { Capture::new() } else { Capture::new().arg(command) };
         let help = capture.arg("--help").run().assert_status(0).said();
         // An option's text is indented further than its name, and goes on until the next name.
@@ -74,7 +84,7 @@ fn every_option_has_an_environment_variable() {
         for line in help.lines() {
             if is_name(line) {
                 let name = line.split_once("--").expect("a long name").1;
-                let name = name.split([' ', '.']).next().unwrap_or_default();
+                let name = name.split([' ', '.', '[']).next().unwrap_or_default();
                 options.push((name.to_owned(), line.to_owned()));
             } else if let Some((_, text)) = options.last_mut() {
                 text.push_str(line);
@@ -82,7 +92,9 @@ fn every_option_has_an_environment_variable() {
         }
         assert!(!options.is_empty(), "{help}");
         for (name, text) in options.iter().filter(|(name, _)| !matches!(name.as_str(), "help" | "version")) {
-            let variable = format!("CAPTURE_{}=", name.to_uppercase().replace('-', "_"));
+            // What a secret's variable holds is not shown.
+            let end = if name == "upload-url" { "]" } else { "=" };
+            let variable = format!("CAPTURE_{}{end}", name.to_uppercase().replace('-', "_"));
             assert!(text.contains(&variable), "{variable} is not in the text of --{name}: {text}");
         }
     }
@@ -301,7 +313,7 @@ fn inspect_refuses_what_it_cannot_read_or_trust() {
     // A newer one's manifest may lack whatever is known here.
     let newer = |_: String| r#"{"format": {"major": 2, "minor": 1}}"#.to_owned();
     Bundle::write_changed(&path, &place.path().join("newer"), "manifest.json", newer);
-    let why = "it has format 2.1, and this program knows 1.3 at most";
+    let why = "it has format 2.1, and this program knows 1.4 at most";
     assert_refused(refuse("newer", &[]), 2, &(told("newer", why) + "  take the newest release of capture\n"));
 
     let other_file = |text: String| text.replace("burn", "turn");

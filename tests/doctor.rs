@@ -627,7 +627,7 @@ fn assert_says_why(output: &Output, why: &str) {
     assert!(!ticket.contains("flamegraphs/all.svg"), "{ticket}");
     let chart = bundle.text("charts/cpu.svg");
     assert!(chart.contains("captured without stacks") && !chart.contains("sampled"), "{chart}");
-    assert!(bundle.text("report.html").contains("There are no stacks, because "));
+    assert!(bundle.page().mentions("There are no stacks, because "));
 }
 
 #[test]
@@ -693,9 +693,11 @@ fn a_litellm_that_is_well_is_told_so() {
     let said = said(&output);
     assert_eq!(said["may_capture"], "yes");
     assert_eq!(said["target"]["workers"], serde_json::json!(litellm.workers()));
-    for what in ["LiteLLM", "py-spy", "native engine", "facts", "liveliness", "metrics", "key", "output"] {
+    for what in ["LiteLLM", "py-spy", "native engine", "facts", "metrics", "key", "output"] {
         assert_eq!(told(&said, what).0, "ok", "{said}");
     }
+    // How soon is a matter of what else this machine does.
+    assert!(told(&said, "liveliness").1.contains(" answered "), "{said}");
     for pid in litellm.workers() {
         assert_eq!(told(&said, &format!("reading worker {pid}")).0, "ok", "{said}");
     }

@@ -115,7 +115,7 @@ fn hostile_names() -> Profile<Clean> {
 
 fn picture(profile: &Profile<Clean>, title: &str) -> String {
     let heading = Heading { title: title.to_owned(), subtitle: "1.00 CPU-s in 2.0 s, quality good".to_owned() };
-    draw(&fold(profile, Detail::Functions, |_, _| true), &heading, &Palette::of(profile)).expect("a picture")
+    draw(&fold(profile, Detail::Functions), &heading, &Palette::of(profile)).expect("a picture")
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn names_are_text_and_never_markup() {
 #[test]
 fn weights_are_the_cpu_of_the_profile() {
     let profile = two_workers();
-    let folded = fold(&profile, Detail::Lines, |_, _| true);
+    let folded = fold(&profile, Detail::Lines);
     let total: u64 = folded.lines().filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok()).sum();
     assert_eq!(total * 1_000, profile.samples.iter().map(|sample| sample.cpu_ns).sum::<u64>());
     assert_as_blessed("two-workers.folded", &folded);
@@ -170,7 +170,7 @@ fn the_same_facts_give_the_same_bytes() {
                 let samples = litellm_capture::bundle::samples::write(profile).expect("samples");
                 [
                     Artifact::new(format!("flamegraphs/{index}.svg"), picture(profile, "the same")),
-                    Artifact::new(format!("profiles/{index}.folded"), fold(profile, Detail::Lines, |_, _| true)),
+                    Artifact::new(format!("profiles/{index}.folded"), fold(profile, Detail::Lines)),
                     Artifact::new(format!("profiles/{index}.json.gz"), samples),
                 ]
             })

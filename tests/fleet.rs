@@ -306,7 +306,7 @@ fn a_bundle_that_cannot_be_read_is_a_gap_and_its_bytes_go_nowhere() {
         ("text", "it is no whole bundle: invalid gzip header", bundle_cure),
         ("short", "it is no whole bundle: incomplete deflate stream", bundle_cure),
         ("changed", "it is damaged: environment/config.redacted.yaml was changed", "ask its sender for another copy"),
-        ("newer", "it has format 9.0, and this program knows 1.3 at most", "take the newest release of capture"),
+        ("newer", "it has format 9.0, and this program knows 1.4 at most", "take the newest release of capture"),
         (
             "fleet",
             "it is a fleet bundle, which holds the bundles of several pods",

@@ -8,7 +8,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::Path,
     process::{Child, Command},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicU64},
     thread,
     time::Duration,
 };
@@ -20,7 +20,9 @@ use litellm_capture::{
         Epoch, Keeper, LiteLlm, Roster, Stop,
         door::{Access, Door},
         liveliness::{self, Pulse},
-        metrics, spend,
+        metrics,
+        pace::Tempo,
+        spend,
     },
     os::proc::{ProcessId, Procfs},
     redact::{Raw, Redactor, Sources},
@@ -103,7 +105,7 @@ fn the_key_is_sent_nowhere_but_to_the_captured_process() {
         ..access(server.address)
     });
     kept.watch_metrics();
-    spend::ask(&kept.litellm);
+    spend::ask(&kept.litellm, kept.litellm.epoch.utc);
     let gap = kept.only_gap();
     assert!(gap.why.contains("sent only to an address on which the captured process listens"), "{gap:?}");
     assert_eq!(server.requests().len(), 1, "and there was no use in asking again");
@@ -317,7 +319,7 @@ fn the_last_requests_are_asked_for_once_and_reduced_to_shapes() {
         "startTime": "2020-01-01T00:00:00Z", "messages": "canary-prompt"}], "total": 1, "page": 1}"#;
     let server = Serving::new(move |_| Reply::text(200, page));
     let kept = Kept::of(&server);
-    spend::ask(&kept.litellm);
+    spend::ask(&kept.litellm, kept.litellm.epoch.utc);
     let shapes: Vec<Shape<String>> = kept.records(work::SHAPES);
     assert_eq!((shapes.len(), shapes[0].prompt_tokens, shapes[0].status), (1, Some(12.0), Some(200)));
     assert!(!kept.everything().contains("canary"));
@@ -341,7 +343,7 @@ fn a_proxy_without_spend_logs_is_a_note() {
     ] {
         let server = Serving::new(move |_| reply.clone());
         let kept = Kept::of(&server);
-        spend::ask(&kept.litellm);
+        spend::ask(&kept.litellm, kept.litellm.epoch.utc);
         let gap = kept.only_gap();
         assert!(gap.why.contains(why) && gap.weight == Weight::Note, "{gap:?}");
     }
@@ -490,7 +492,8 @@ impl Kept {
             procfs: Procfs::default(),
             roster: Roster::default(),
             epoch: Epoch::now(),
-            duration: Duration::from_secs(30),
+            tempo: Tempo::capture(Duration::from_secs(30)),
+            readings: AtomicU64::new(0),
             keeper: Arc::new(keeper),
         };
         Self { litellm: Arc::new(litellm), dir }

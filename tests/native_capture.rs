@@ -92,7 +92,7 @@ fn a_secret_in_the_names_of_threads_functions_and_files_stays_at_home() {
     let capture = || Capture::new().pid(target.pid()).args(["--only", "--engine", "native", "--slice", "1s"]);
     let bundle = capture().args(["--duration", "3s"]).arg("--py-spy").arg(lab::py_spy()).run().only_bundle();
     assert_eq!(bundle.json("manifest.json")["engine"]["name"], "native");
-    assert!(bundle.figure("/cpu/sampled_seconds") > 1.0, "it was seen at work");
+    assert!(bundle.figure("/cpu/sampled_seconds") > 0.1, "it was seen at work");
     assert_eq!(betrayed(&bundle.unpacked()), [""; 0]);
 
     // What a capture that is killed leaves behind.

@@ -216,6 +216,32 @@ fn a_code_object_is_read_once_and_then_known_without_a_read() {
 }
 
 #[test]
+fn code_speaks_of_the_names_that_it_uses_and_of_the_functions_that_are_made_in_it() {
+    let source = fs::read_to_string(lab_file("constructs.py")).unwrap();
+    with_each(|python| {
+        let (layout, mut codes) = (layout(python.version), Codes::default());
+        let mut telling = python.start("tell_code.py", &[&source]);
+        let told = telling.next();
+        let memory = telling.memory();
+        let mut met: Vec<_> = Vec::new();
+        for code in list(&told["codes"]) {
+            let claim = beginning(&memory, &layout, number(&code["address"]));
+            met.push((code, codes.get(&memory, &layout, claim).expect("it lives").code));
+        }
+        let mut spoken_of = 0;
+        for (code, id) in &met {
+            for (other, other_id) in &met {
+                let speaks_of = list(&code["speaks_of"]);
+                let expected = speaks_of.contains(&other["name"]) || speaks_of.contains(&other["address"]);
+                assert_eq!(codes.speaks_of(&memory, &layout, (*id, *other_id)), expected, "{code} {other}");
+                spoken_of += usize::from(expected);
+            }
+        }
+        assert!(spoken_of > met.len() / 2, "{spoken_of} of {} code objects are spoken of", met.len());
+    });
+}
+
+#[test]
 fn while_no_code_is_destroyed_only_that_is_read() {
     with_each(|python| {
         let mut program = python.start("odd_code.py", &[]);

@@ -25,8 +25,13 @@ use litellm_capture::{
         names::thread_names,
         stacks::{Stacks, Trail},
         threads::python_threads,
+        tree::Depth,
         walk::{MOST_FRAMES, Walker},
     },
+};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
 };
 use support::interpreters::{Telling, pythons};
 
@@ -88,6 +93,8 @@ impl Subject {
         let interpreter = attach(&process, &recording).expect("a healthy process");
         recording.is_attached.set(true);
         assert!(read_all(&recording, &interpreter, program.pid()) > 0, "a healthy process has a stack");
+        // What it does from now on only takes a CPU from the test.
+        kill(Pid::from_raw(program.pid()), Signal::SIGSTOP).expect("a process of ours");
         let mut image = recording.image.into_inner();
         for places in &mut image.places {
             places.sort_unstable();
@@ -138,7 +145,9 @@ fn read_all(memory: &impl Memory, interpreter: &Interpreter, pid: i32) -> u64 {
             if let Some(stack) = trail.stack(walker.proven()) {
                 stacks.tree.confirm(stack);
             }
-            found += u64::from(resolved.stack.is_some_and(|stack| stacks.tree.is_confirmed(stack)));
+            let layout = &interpreter.layout;
+            let is_possible = |stack| stacks.is_possible(memory, layout, (stack, Depth::Unknown));
+            found += u64::from(resolved.stack.is_some_and(is_possible));
             root = walker.frames().last().map(|frame| frame.address);
         }
     }

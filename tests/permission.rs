@@ -189,7 +189,7 @@ const POD: &str = "litellm";
 
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
-fn the_sidecar_as_it_is_documented_captures_the_container_beside_it() {
+fn the_sidecar_as_it_is_documented_watches_and_captures_the_container_beside_it() {
     let Some(_containers) = equipped() else { return };
     let image = image_of_program();
     let yaml = fs::read_to_string(repository().join("scripts/k8s/sidecar.yaml")).expect("a file");
@@ -199,6 +199,17 @@ fn the_sidecar_as_it_is_documented_captures_the_container_beside_it() {
     let (_, after) = rest.split_once("      resources:").expect("what follows it");
     let dir = tempfile::tempdir().expect("a folder");
     let file = dir.path().join("sidecar.yaml");
+    // A rule that every answer breaks, so that nobody has to wait for a spike.
+    let variable =
+        |(name, value): (&str, &str)| format!("        - name: CAPTURE_{name}\n          value: \"{value}\"\n");
+    let rules = [("CPU", "off"), ("LIVELINESS", "1ms"), ("FOR", "1s"), ("MAX_DURATION", "3s"), ("SLICE", "1s")];
+    let first = "        - name: CAPTURE_KEEP_BYTES";
+    assert!(after.contains(first), "it has variables already");
+    // On a busy machine uvicorn takes a worker that starts for dead.
+    let workers = "\"--num_workers\", \"2\"";
+    assert!(before.contains(workers));
+    let before = before.replace(workers, &format!("{workers}, \"--timeout_worker_healthcheck\", \"60\""));
+    let after = after.replace(first, &(rules.map(variable).concat() + first));
     fs::write(&file, format!("{before}          value: sk-lab-7c1e5f0b9a2d4c68\n      resources:{after}"))
         .expect("a file");
     let _played = Played;
@@ -206,23 +217,39 @@ fn the_sidecar_as_it_is_documented_captures_the_container_beside_it() {
     let play = "ulimit -n 20000; ulimit -u 30000; exec podman kube play --network none \"$0\"";
     let file = file.to_str().expect("UTF-8");
     succeed(Command::new("sh").args(["-c", play, file]).env("CONTAINERS_CONF", config()));
-    let exec = |arguments: &[&str]| {
+    let podman = |arguments: &[&str]| {
         let mut podman = Command::new("podman");
-        podman.env("CONTAINERS_CONF", config()).args(["exec", "--interactive", "litellm-capture"]).args(arguments);
+        podman.env("CONTAINERS_CONF", config()).args(arguments);
         podman.stdin(Stdio::null()).output().expect("podman can be started")
     };
+    let exec = |arguments: &[&str]| podman(&[&["exec", "--interactive", "litellm-capture"], arguments].concat());
+    let open = |tarball: &[u8]| {
+        let path = dir.path().join("bundle.tar.gz");
+        fs::write(&path, tarball).expect("a file");
+        Bundle::open(&path)
+    };
+
     wait_for("two workers", || {
         let told: Value = serde_json::from_slice(&exec(&["capture", "doctor", "--json"]).stdout).ok()?;
         (told["target"]["workers"].as_array()?.len() == 2).then_some(())
     });
-    let output = exec(&["capture", "-o", "-", "--duration", "3s"]);
-    let path = dir.path().join("bundle.tar.gz");
-    fs::write(&path, &output.stdout).expect("a file");
-    let bundle = Bundle::open(&path);
-    assert_eq!(
-        bundle.json("manifest.json")["processes"].as_array().map_or(0, Vec::len),
-        4,
-        "supervisor, tracker, workers"
-    );
-    assert_eq!(bundle.json("environment/fingerprint.json")["cgroup"]["cpu_quota_cores"], 1.0);
+    let by_hand = open(&exec(&["capture", "-o", "-", "--duration", "3s"]).stdout);
+    let processes = by_hand.json("manifest.json")["processes"].as_array().map_or(0, Vec::len);
+    assert_eq!(processes, 4, "supervisor, tracker, workers");
+    assert_eq!(by_hand.json("environment/fingerprint.json")["cgroup"]["cpu_quota_cores"], 1.0);
+
+    wait_for("LiteLLM to serve", || {
+        let log = podman(&["logs", "litellm-litellm"]);
+        let told = [log.stdout, log.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+        told.contains("Application startup complete").then_some(())
+    });
+    let captured = wait_for("a bundle of the watch", || {
+        let log = podman(&["logs", "litellm-capture"]);
+        let told = String::from_utf8_lossy(&log.stdout);
+        told.lines().find(|line| line.starts_with("/bundles/litellm-cpu-")).map(str::to_owned)
+    });
+    let by_itself = open(&exec(&["busybox", "cat", &captured]).stdout);
+    assert_eq!(by_itself.json("evidence.json")["trigger"]["condition"], "liveliness");
+    assert!(by_itself.names().any(|name| name.starts_with("series/worker-")));
+    assert_eq!(by_itself.json("environment/fingerprint.json")["cgroup"]["cpu_quota_cores"], 1.0);
 }

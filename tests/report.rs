@@ -1,4 +1,4 @@
-//! The report: everything of the target's is text in it, and in a browser it fetches nothing, runs nothing but its own,
+//! The page: everything of the target's is text in it, and in a browser it fetches nothing, runs nothing but its own,
 //! and can be read in wide and narrow windows.
 //!
 //! With `CAPTURE_PICTURES=DIR` the pages are left there, to be looked at.
@@ -21,7 +21,7 @@ use litellm_capture::{
         changes::{Area, Change},
         classify::{Class, Classification, Confidence},
         compare::{Comparison, Growth, OwnerGrowth, Per},
-        evidence::Stacks,
+        evidence::{Stacks, Triggered},
         facts::Facts,
         heat::{Heat, Spread},
         load::Load,
@@ -30,43 +30,62 @@ use litellm_capture::{
         stall::{MeasuredBy, Stall},
         verdict::Verdict,
     },
-    render::{
-        charts::draw_all,
-        flamegraph::{Heading, Palette, draw},
-        folded::{Detail, fold},
-        report::{Pictures, page},
-    },
+    render::report::page,
 };
 use serde::Deserialize;
-use support::{lab, repository, skip};
+use serde_json::json;
+use support::{lab, page::Page, repository, skip};
 
-/// What every text of a capture is made of here, if it would do harm as markup.
-const HOSTILE: &str = "</pre></iframe></title></script><script>window.ran=1</script><img src=x onerror=window.ran=1> \
-                       \" onload=\"window.ran=1\" ' &amp; ]]></script> https://example.invalid/x.png";
+/// What every text of a capture is made of here, if it would do harm as markup, in a script or by turning text around.
+const HOSTILE: &str = "</pre></script><script>window.ran=1</script><!--<script> <img src=x onerror=window.ran=1> \
+                       \u{2028} \" onload=\"window.ran=1\" ' `x` ${window.ran=1} &amp; ]]></script> \u{202e}turned\u{202c} \
+                       https://example.invalid/x.png";
 
-/// A page of a usual capture.
-fn usual(spike: &Spike) -> String {
+/// A usual capture and what was found out.
+fn usual() -> (Facts, Verdict) {
+    let spike = Spike::default();
     let facts = spike.facts();
     let mut verdict = spike.verdict(&facts);
     fill(&mut verdict, "custom_callbacks", "on average");
-    written(&facts, &verdict, "# CPU spike\n\n1. Which class?\n")
+    (facts, verdict)
 }
 
-/// A page in which every text is hostile.
-fn hostile() -> String {
+/// One in which every text is hostile, and one of them is as long as hardly any is.
+fn hostile() -> (Facts, Verdict) {
     let spike = Spike { host: HOSTILE, version: HOSTILE, ..Spike::default() };
     let mut facts = spike.facts();
     for frame in facts.profile.frames.iter_mut().skip(2) {
         frame.function = clean(HOSTILE);
         frame.file = clean(HOSTILE);
     }
+    facts.profile.frames[0].function = clean(&long_name());
+    for thread in &mut facts.profile.threads {
+        thread.name = clean(HOSTILE);
+    }
     HOSTILE.clone_into(&mut facts.manifest.name);
     facts.manifest.interrupted_by = Some(HOSTILE.to_owned());
     facts.manifest.gaps.push(gap(HOSTILE, HOSTILE, HOSTILE));
+    facts.logs.during = Some(format!("{HOSTILE}\n{HOSTILE}\n"));
+    facts.config = Some(HOSTILE.to_owned());
     let mut verdict = spike.verdict(&facts);
     verdict.quality.reasons.push(HOSTILE.to_owned());
     fill(&mut verdict, HOSTILE, HOSTILE);
-    written(&facts, &verdict, HOSTILE)
+    (facts, verdict)
+}
+
+/// A usual one, but that its stacks were left out.
+fn without_stacks() -> (Facts, Verdict) {
+    let (facts, mut verdict) = usual();
+    verdict.stacks = Stacks::LeftOut { because: "nobody may read them".to_owned() };
+    (facts, verdict)
+}
+
+fn long_name() -> String {
+    "long_".repeat(2_000)
+}
+
+fn written((facts, verdict): &(Facts, Verdict), ticket: &str) -> String {
+    page(facts, verdict, Some(ticket)).expect("a page")
 }
 
 fn fill(verdict: &mut Verdict, name: &str, sentence: &str) {
@@ -146,108 +165,154 @@ fn fill(verdict: &mut Verdict, name: &str, sentence: &str) {
     });
 }
 
-fn written(facts: &Facts, verdict: &Verdict, ticket: &str) -> String {
-    let palette = Palette::of(&facts.profile);
-    let graph = |name: &str, pid: Option<i32>| {
-        let folded = fold(&facts.profile, Detail::Functions, |_, process| pid.is_none_or(|pid| process.pid == pid));
-        let heading = Heading { title: format!("CPU time of {name}"), subtitle: facts.manifest.name.clone() };
-        (name.to_owned(), draw(&folded, &heading, &palette).expect("a flamegraph"))
-    };
-    let flamegraphs = [graph("all", None), graph("worker-41", Some(41)), graph("worker-48", Some(48))];
-    let charts = draw_all(facts, verdict);
-    page(facts, verdict, &Pictures { charts: &charts, flamegraphs: &flamegraphs, ticket: Some(ticket) })
-}
-
 fn pictures() -> Option<PathBuf> {
     env::var_os("CAPTURE_PICTURES").map(PathBuf::from)
 }
 
 #[test]
 fn everything_that_was_found_out_is_on_the_page() {
-    let page = usual(&Spike::default());
+    let html = written(&usual(), "# CPU spike\n\n1. Which class?\n");
     if let Some(dir) = pictures() {
-        fs::write(dir.join("report.html"), &page).expect("a folder");
+        fs::write(dir.join("report.html"), &html).expect("a folder");
     }
+    let sentence = "CPU increases without a traffic increase, high confidence: 45.0 % of ";
     for part in [
-        "CPU of LiteLLM 1.106.2 on litellm-7d9c5b6f4-x2k8p",
-        "CPU increases without a traffic increase</strong>, high confidence. on average",
-        "<dt>It went to</dt><dd><strong>custom_callbacks</strong>, 45.0 %, led by <code>custom_callbacks</code>",
-        "Scrub.expensive_pii_scrub",
-        "alt=\"latency over time\"",
-        "<h2>What was changed</h2>",
-        "<h2>What grew against the baseline</h2>",
-        "<td>custom_callbacks</td><td class=\"figure\">+19.0</td>",
-        "Nothing that was looked for.",
-        "1. Which class?",
+        "<h1>CPU of LiteLLM 1.106.2 on litellm-7d9c5b6f4-x2k8p</h1>",
+        &format!("<noscript>\n<p>{sentence}"),
+        "<p>Nothing that was looked for.</p>",
     ] {
-        assert!(page.contains(part), "{part:?} is not on the page");
+        assert!(html.contains(part), "{part:?} is not on the page");
     }
+    let page = Page::read(&html);
+    assert!(page.at("/verdict/sentence").as_str().is_some_and(|told| told.starts_with(sentence)));
+    let cards = page.at("/verdict/cards").as_array().expect("cards");
+    let ids: Vec<&str> = cards.iter().filter_map(|card| card["id"].as_str()).collect();
+    assert_eq!(ids, ["class", "cause", "workers", "beginning", "growth", "sizing", "stall", "quality", "gaps"]);
+    assert_eq!(cards[0]["figures"][1], json!(["CPU", "× 2.50"]));
+    assert_eq!(page.at("/capture/litellm_version"), "1.106.2");
+    assert_eq!(page.at("/ticket"), "# CPU spike\n\n1. Which class?\n");
+    assert_eq!(page.at("/tables/comparison/functions/0/self_after"), 0.02);
+    for text in ["Scrub.expensive_pii_scrub", "LiteLLM", "cgroup", "user_s"] {
+        assert!(page.says(text), "{text:?} is not in the page's data");
+    }
+}
+
+/// What the card says that tells when it began.
+fn beginning(facts: &Facts) -> String {
+    let page = Page::read(&written(&(facts.clone(), Spike::default().verdict(facts)), ""));
+    let cards = page.at("/verdict/cards").as_array().expect("cards");
+    let card = cards.iter().find(|card| card["id"] == "beginning").expect("the card");
+    card["text"].as_str().expect("a text").to_owned()
+}
+
+#[test]
+fn when_it_began_is_told_by_the_rise_of_the_cpu_else_by_what_set_a_watch_off_else_not() {
+    let mut facts = Spike::default().facts();
+    let rise = "At 06:17:59 UTC, 21.0 s before the capture began: CPU rose from 0.959 to 2.40 cores.";
+    let fired = "worker 41 used 97 % of a core for 5 s (limit 80 %).";
+    assert_eq!(beginning(&facts), rise);
+    facts.evidence.trigger = Some(Triggered {
+        at_us: 190_000_000,
+        since_us: 185_000_000,
+        condition: "cpu".to_owned(),
+        value: 0.97,
+        limit: 0.8,
+        pid: Some(41),
+        words: fired.trim_end_matches('.').to_owned(),
+        happenings: Vec::new(),
+    });
+    assert_eq!(beginning(&facts), format!("{rise} Then {fired}"));
+
+    // What is recorded begins within the spike.
+    for table in facts.series.0.values_mut() {
+        table.rows.retain(|row| row.at_us > 187_000_000);
+    }
+    assert_eq!(beginning(&facts), format!("At 06:18:05 UTC, 15.0 s before the capture began: {fired}"));
+    facts.evidence.trigger = None;
+    assert_eq!(beginning(&facts), "Earlier than 06:18:20 UTC, when the capture began: in it CPU did not rise.");
 }
 
 #[test]
 fn the_same_facts_give_the_same_bytes() {
-    assert_eq!(usual(&Spike::default()), usual(&Spike::default()));
+    assert_eq!(written(&usual(), "ticket"), written(&usual(), "ticket"));
 }
 
 #[test]
-fn what_is_hostile_stands_in_no_page_as_it_is() {
-    let page = hostile();
-    assert_eq!(page.matches("<script").count(), 1, "the page's own");
-    assert!(!page.contains("<img src=x") && !page.contains("onload=\""));
-    assert!(page.matches("&lt;img src=x onerror=window.ran=1&gt;").count() > 15, "it is there as text");
-    assert!(page.contains("default-src &#39;none&#39;") && !page.contains("unsafe-inline"));
+fn what_is_hostile_is_text_in_the_data_and_escaped_beside_it() {
+    let html = written(&hostile(), HOSTILE);
+    assert_eq!(html.matches("<script").count(), 2, "the data and the page's own");
+    assert_eq!(html.matches("</script>").count(), 2);
+    assert!(!html.contains("<img src=x") && !html.contains("onload=\"") && !html.contains('\u{202e}'));
+    assert!(html.contains("&lt;img src=x onerror=window.ran=1&gt;"), "it is there as text");
+    assert!(html.contains("default-src &#39;none&#39;") && !html.contains("unsafe-inline"));
+
+    let page = Page::read(&html);
+    for pointer in
+        ["/capture/name", "/capture/host", "/threads/0/name", "/gaps/0/what", "/environment/config", "/ticket"]
+    {
+        assert_eq!(page.at(pointer), HOSTILE, "{pointer}");
+    }
+    assert!(page.says(&long_name()), "it is not cut");
+    assert_eq!(page.at("/logs/lines_at"), &json!([null, null]));
 }
 
 #[test]
 fn a_capture_that_found_out_nothing_still_has_a_page() {
     let facts = facts::bare("vm", "1.106.2");
     let verdict = litellm_capture::analyse::verdict::profiled(&facts.evidence, &facts.profile);
-    let charts = draw_all(&facts, &verdict);
-    let page = page(&facts, &verdict, &Pictures { charts: &charts, flamegraphs: &[], ticket: None });
-    assert!(page.contains("0 workers") && !page.contains("<iframe") && !page.contains("<table"));
+    let page = Page::read(&page(&facts, &verdict, None).expect("a page"));
+    let told = "The class of the spike is undetermined; where the CPU went is not known: no stack had any.";
+    assert_eq!(page.at("/verdict/sentence"), told);
+    assert_eq!((page.at("/workers"), page.at("/ticket")), (&json!([]), &json!(null)));
+    assert_eq!(page.numbers("/samples/cpu"), [0_i64; 0]);
 }
 
 /// What was seen in the browser.
 #[derive(Deserialize)]
 struct Seen {
     title: String,
-    layout: BTreeMap<String, Layout>,
-    shown_at_first: Vec<bool>,
-    zoomed: Vec<(f64, f64)>,
-    copied: String,
+    sentence: String,
+    sections: Vec<String>,
+    /// What sticks out of the window, by its width.
+    outside: BTreeMap<String, Vec<String>>,
+    /// What the bar says of the selection that the address holds, and what is left of the address when it is taken
+    /// back.
     selected: String,
+    taken_back: String,
+    /// The paper's colour in every scheme.
+    papers: BTreeMap<String, String>,
+    /// The colour of the page and of the ground of the flamegraph, when a dark page is printed.
+    printed: BTreeMap<String, Option<String>>,
+    /// What stands where the flamegraph is, and which tables there are.
+    flame: String,
+    tabs: Vec<String>,
     ran: String,
     console: Vec<String>,
     requests: Vec<String>,
 }
 
-#[derive(Deserialize)]
-struct Layout {
-    pictures: Vec<u32>,
-    outside: Vec<String>,
-}
-
 /// One visit of the hostile page serves all tests; none where there is no browser.
 fn seen() -> Option<&'static Seen> {
-    static SEEN: LazyLock<Option<Seen>> = LazyLock::new(|| env::var_os("CAPTURE_BROWSER").map(|_| visit()));
-    if SEEN.is_none() {
-        skip("CAPTURE_BROWSER names no Chromium");
-    }
+    static SEEN: LazyLock<Option<Seen>> = LazyLock::new(|| visit(&hostile()));
     SEEN.as_ref()
 }
 
-fn visit() -> Seen {
+fn visit(found: &(Facts, Verdict)) -> Option<Seen> {
+    if env::var_os("CAPTURE_BROWSER").is_none() {
+        skip("CAPTURE_BROWSER names no Chromium");
+        return None;
+    }
     let dir = tempfile::tempdir().expect("a folder for the page");
     let path = dir.path().join("report.html");
-    fs::write(&path, hostile()).expect("the page");
+    fs::write(&path, written(found, HOSTILE)).expect("the page");
     let mut command = Command::new(lab::python());
-    command.arg(repository().join("tests/lab/report.py")).arg(path).args(["--click", "</pre>"]);
+    command.arg(repository().join("tests/lab/report.py")).arg(path);
     if let Some(dir) = pictures() {
         command.arg("--shots").arg(dir);
     }
     let output = command.stderr(Stdio::inherit()).output().expect("the lab's python can be started");
     assert!(output.status.success(), "the visit failed; see above");
-    serde_json::from_slice(&output.stdout).expect("what was seen")
+    Some(serde_json::from_slice(&output.stdout).expect("what was seen"))
 }
 
 #[test]
@@ -257,34 +322,54 @@ fn nothing_of_the_targets_runs_nothing_is_fetched_and_the_console_is_quiet() {
     assert_eq!(seen.ran, "undefined");
     assert_eq!(seen.console, [""; 0]);
     assert_eq!(seen.requests, [""; 0]);
-    assert!(seen.title.starts_with("</pre></iframe></title>"), "it is text: {}", seen.title);
+    assert!(seen.title.starts_with("</pre></script><script>"), "it is text: {}", seen.title);
 }
 
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
-fn flamegraphs_are_alive_and_all_but_the_first_are_made_when_they_are_opened() {
+fn the_verdict_stands_above_all_sections() {
     let Some(seen) = seen() else { return };
-    assert_eq!(seen.shown_at_first, [true, false, false]);
-    assert_eq!(seen.zoomed.len(), 3);
-    assert!(seen.zoomed.iter().all(|(_, after)| (after - 100.0).abs() < 0.01), "{:?}", seen.zoomed);
-    assert!(seen.zoomed.iter().all(|(before, _)| *before < 90.0), "{:?}", seen.zoomed);
+    assert!(
+        seen.sentence.starts_with("CPU increases without a traffic increase, high confidence"),
+        "{}",
+        seen.sentence
+    );
+    let sections = ["verdict", "time", "flame", "tables", "logs", "requests", "environment", "gaps", "ticket"];
+    assert_eq!(seen.sections, sections);
 }
 
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
-fn the_ticket_can_be_copied() {
+fn what_the_address_selects_is_said_and_can_be_taken_back() {
     let Some(seen) = seen() else { return };
-    assert_eq!(seen.selected.trim(), HOSTILE);
-    assert!(seen.copied.starts_with("Copied") || seen.copied.starts_with("Selected"), "{}", seen.copied);
+    assert!(seen.selected.contains(" (2.50 s)") && seen.selected.contains("worker 48"), "{}", seen.selected);
+    assert_eq!(seen.taken_back, "#w=1");
 }
 
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
-fn charts_are_shown_and_nothing_sticks_out_in_wide_and_narrow_windows() {
+fn nothing_sticks_out_in_wide_and_narrow_windows_and_the_colours_can_be_chosen() {
     let Some(seen) = seen() else { return };
-    for (width, layout) in &seen.layout {
-        assert_eq!(layout.outside, [""; 0], "at {width}");
-        assert_eq!(layout.pictures.len(), 4, "at {width}");
-        assert!(layout.pictures.iter().all(|picture| *picture > 280), "at {width}: {:?}", layout.pictures);
+    for (width, outside) in &seen.outside {
+        assert_eq!(*outside, [""; 0], "at {width}");
     }
+    assert_eq!(seen.papers["light"], "rgb(255, 255, 255)");
+    assert_ne!(seen.papers["dark"], seen.papers["light"]);
+}
+
+#[test]
+#[ignore = "needs the lab: run scripts/test"]
+fn a_dark_page_is_printed_light() {
+    let Some(seen) = seen() else { return };
+    let white = Some("rgb(255, 255, 255)");
+    assert_eq!((seen.printed["page"].as_deref(), seen.printed["flamegraph"].as_deref()), (white, white));
+}
+
+#[test]
+#[ignore = "needs the lab: run scripts/test"]
+fn without_stacks_it_says_why_and_shows_no_empty_graph_or_table() {
+    let Some(seen) = visit(&without_stacks()) else { return };
+    assert!(seen.flame.ends_with("There are no stacks, and so no functions: nobody may read them."), "{}", seen.flame);
+    assert_eq!(seen.tabs[..2], ["Threads", "Workers"]);
+    assert_eq!(seen.console, [""; 0]);
 }

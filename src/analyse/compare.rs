@@ -23,7 +23,8 @@ const FUNCTIONS_KEPT: usize = 100;
 pub enum Per {
     /// CPU for each request.
     Request,
-    /// CPU for each second, where requests were not counted on both sides.
+    /// CPU for each second: where requests were not counted on both sides, and of a spike that a watch holds against a
+    /// calm moment.
     Second,
 }
 
@@ -75,11 +76,20 @@ pub struct Comparison {
     pub changes: Vec<Change>,
 }
 
-/// Holds one capture against another.
+/// Holds one capture against another, by request where both count them.
 pub fn compare(before: &Facts, after: &Facts) -> Comparison {
+    let are_counted = [before, after].map(during).iter().all(|load| load.counted_rps().is_some_and(|rps| rps > 0.0));
+    compare_per(if are_counted { Per::Request } else { Per::Second }, before, after)
+}
+
+/// Holds a capture against what it has along. A spike that a watch holds against a calm moment goes by the second: more
+/// requests are a reason for it, and nothing to be divided away.
+pub fn compare_with_baseline(baseline: &Facts, facts: &Facts) -> Comparison {
+    if facts.evidence.trigger.is_some() { compare_per(Per::Second, baseline, facts) } else { compare(baseline, facts) }
+}
+
+fn compare_per(per: Per, before: &Facts, after: &Facts) -> Comparison {
     let loads = [before, after].map(during);
-    let are_counted = loads.iter().all(|load| load.counted_rps().is_some_and(|rps| rps > 0.0));
-    let per = if are_counted { Per::Request } else { Per::Second };
     let [load_before, load_after] = loads;
     let scales = [scale(before, &load_before, per), scale(after, &load_after, per)];
     // Against no stacks, everything would have grown from nothing or shrunk to it.

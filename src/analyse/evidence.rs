@@ -18,9 +18,14 @@ use crate::traffic::Tally;
 pub struct Evidence {
     /// When the capture began.
     pub started_utc: String,
-    /// The same moment to the microsecond: time zero of everything that counts in microseconds.
+    /// Time zero of everything that counts in microseconds: the same moment to the microsecond, or an earlier one where a
+    /// watch recorded what came before.
     #[serde(default)]
     pub epoch_utc: Option<Timestamp>,
+    /// What set it off, where a watch made it: then time zero lies before its beginning, and what was recorded since then
+    /// is among the series, tallies and logs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<Triggered>,
     /// Whether stacks were taken at all. In bundles before format 1.3 they were.
     #[serde(default, skip_serializing_if = "Stacks::are_taken")]
     pub stacks: Stacks,
@@ -52,6 +57,41 @@ pub struct Evidence {
     /// What the reporter knows.
     #[serde(default)]
     pub reporter: Reporter,
+}
+
+/// What set off a capture that a watch made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Triggered {
+    /// When the rule fired.
+    pub at_us: u64,
+    /// Since when it was broken.
+    pub since_us: u64,
+    /// Which rule, as a word.
+    pub condition: String,
+    /// What was measured, in the rule's unit.
+    pub value: f64,
+    /// What the rule allows, in the same.
+    pub limit: f64,
+    /// The worker that broke it, where it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<i32>,
+    /// The same as a sentence without its end.
+    pub words: String,
+    /// What happened to the proxy in the recorded time before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub happenings: Vec<Happening>,
+}
+
+/// Something that happened to the proxy while it was watched.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Happening {
+    /// When it was noticed.
+    pub at_us: u64,
+    /// What, as a sentence without its end.
+    pub what: Clean,
+    /// LiteLLM's version until then, where it is another one since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version_before: Option<Clean>,
 }
 
 /// Whether stacks were taken at all.

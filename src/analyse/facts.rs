@@ -12,7 +12,7 @@ use crate::analyse::evidence::Evidence;
 use crate::bundle::manifest::Manifest;
 use crate::collect::cluster::Cluster;
 use crate::collect::fingerprint::Fingerprint;
-use crate::redact::Clean;
+use crate::redact::{Clean, Redactions};
 use crate::sample::profile::Profile;
 use crate::series::Series;
 use crate::workload::Shape;
@@ -40,6 +40,8 @@ pub struct Facts {
     pub shapes: Vec<Shape<Clean>>,
     /// The logs' parts in the bundle.
     pub logs: Logs,
+    /// What was withheld, by rule and file.
+    pub redactions: Redactions,
     /// The capture that this one is held against.
     pub baseline: Option<Box<Facts>>,
 }
@@ -66,6 +68,18 @@ impl Facts {
     /// Time zero in UTC.
     pub fn epoch(&self) -> Timestamp {
         self.evidence.epoch()
+    }
+
+    /// When the capture began: at time zero, unless a watch recorded what came before.
+    pub fn began(&self) -> Timestamp {
+        let at_us = self.evidence.trigger.as_ref().map_or(0, |trigger| trigger.at_us);
+        let micros = self.epoch().as_microsecond().saturating_add_unsigned(at_us);
+        Timestamp::from_microsecond(micros).unwrap_or_else(|_| self.epoch())
+    }
+
+    /// From when on the figures over time are those of the spike, and not of what was recorded before it.
+    pub fn spike_from_us(&self) -> u64 {
+        self.evidence.trigger.as_ref().map_or(0, |trigger| trigger.since_us)
     }
 
     /// Beginning and end of what was sampled, in microseconds since time zero.

@@ -81,6 +81,8 @@ pub struct Loads {
 /// own needs 6 to 10 CPU-seconds until it has served its first requests, and one that gunicorn forks less than one. It
 /// is no traffic's doing, and in a young process it outweighs all that is.
 pub const STARTUP_CPU_SECONDS: f64 = 10.0;
+/// So much must have been recorded before a spike to hold it against.
+const LEAST_RECORDED_SECONDS: f64 = 10.0;
 /// A life must hold so many times its start. Then a request's cost is off by no more than
 /// [`LEAST_COST_RISE`](super::classify::LEAST_COST_RISE), though the start may have taken anything from nothing up to
 /// what was taken off.
@@ -101,7 +103,8 @@ pub enum NoLifetime {
 pub fn loads(facts: &Facts) -> Loads {
     let during = during(facts);
     // The best first.
-    let before = baseline(facts, &during).or_else(|| lifetime(facts, &during).ok());
+    let before =
+        recorded(facts, &during).or_else(|| baseline(facts, &during)).or_else(|| lifetime(facts, &during).ok());
     Loads { before, during }
 }
 
@@ -110,13 +113,48 @@ pub fn during(facts: &Facts) -> Load {
     let sampled = facts.sampled_us();
     let window = counted_over(&facts.evidence.tallies, sampled);
     let stretch = window.as_ref().and_then(|window| Some((window.from_us?, window.to_us))).unwrap_or(sampled);
+    over(facts, stretch, cores(facts, stretch), window)
+}
+
+/// CPU and requests of a stretch.
+fn over(facts: &Facts, stretch: (u64, u64), cores: Option<f64>, window: Option<Window<Clean>>) -> Load {
     let seconds = length_seconds(stretch);
-    let cores = cores(facts, stretch);
     let load = Load { seconds, cpu_seconds: cores.map(|cores| cores * seconds), cores, ..Load::default() };
     match window {
         Some(window) => load.with_requests(&window),
         None => load.with_connections(facts, stretch),
     }
+}
+
+/// What a watch recorded before the spike; where LiteLLM was restarted meanwhile, requests and CPU since then.
+fn recorded(facts: &Facts, now: &Load) -> Option<Before> {
+    let trigger = facts.evidence.trigger.as_ref()?;
+    let recorded_us = (first_row_us(facts)?, trigger.since_us);
+    let window = counted_within(&facts.evidence.tallies, recorded_us);
+    let stretch = window.as_ref().and_then(|window| Some((window.from_us?, window.to_us))).unwrap_or(recorded_us);
+    let cores = by_kernel(facts, stretch)?;
+    if length_seconds(stretch) < LEAST_RECORDED_SECONDS {
+        return None;
+    }
+    let load = over(facts, stretch, Some(cores), window);
+    let recorded = span(length_seconds(recorded_us));
+    let mut caveats = vec![format!("the {recorded} before the spike, as capture watch recorded them")];
+    let upgraded = trigger.happenings.iter().rev().find(|happening| happening.at_us <= trigger.since_us);
+    caveats.extend(trigger.happenings.iter().map(|happening| format!("meanwhile {}", happening.what)));
+    caveats.extend(other_source(&load, now));
+    let version = upgraded.and_then(|happening| happening.version_before.as_ref());
+    Some(Before {
+        source: BeforeSource::Recorder,
+        name: None,
+        litellm_version: version.map(Clean::as_str).or_else(|| facts.litellm_version()).map(str::to_owned),
+        load,
+        caveats,
+    })
+}
+
+/// When the workers were first looked at.
+fn first_row_us(facts: &Facts) -> Option<u64> {
+    facts.series.workers().filter_map(|(_, table)| table.rows.first().map(|row| row.at_us)).min()
 }
 
 /// What the capture says that is given with `--baseline`.
@@ -125,7 +163,7 @@ fn baseline(facts: &Facts, now: &Load) -> Option<Before> {
     let load = during(baseline);
     load.cores?;
     let mut caveats = Vec::new();
-    let seconds = facts.epoch().duration_since(baseline.epoch()).as_secs_f64();
+    let seconds = facts.began().duration_since(baseline.began()).as_secs_f64();
     caveats.push(match seconds {
         0.0.. => format!("the baseline was captured {} earlier", span(seconds)),
         _ => format!("the baseline was captured {} later", span(-seconds)),
@@ -234,9 +272,30 @@ fn counted_over(tallies: &[Tally<Clean>], (from_us, to_us): (u64, u64)) -> Optio
     windows.find(overlaps)
 }
 
+/// What the best source counted inside a stretch, as much of its end as was counted without a break.
+fn counted_within(tallies: &[Tally<Clean>], (from_us, to_us): (u64, u64)) -> Option<Window<Clean>> {
+    let mut sources: Vec<&[Tally<Clean>]> = tallies
+        .chunk_by(|a, b| a.source == b.source)
+        .filter(|tallies| tallies[0].source.counts_requests() && tallies.is_sorted_by_key(|tally| tally.at_us))
+        .collect();
+    sources.sort_by_key(|tallies| tallies[0].source);
+    let mut windows = sources.into_iter().filter_map(|tallies| {
+        let inside: Vec<&Tally<Clean>> =
+            tallies.iter().filter(|tally| (from_us..=to_us).contains(&tally.at_us)).collect();
+        let last = inside.last()?;
+        inside.iter().find_map(|first| (first.at_us < last.at_us).then(|| Window::between(first, last)).flatten())
+    });
+    windows.find(|window| window.seconds().is_some_and(|seconds| seconds >= LEAST_RECORDED_SECONDS))
+}
+
+/// Cores busy on average, by the kernel's count for each worker.
+fn by_kernel(facts: &Facts, stretch: (u64, u64)) -> Option<f64> {
+    spent::per_second(&facts.series, &[column::USER_S, column::SYSTEM_S], stretch)
+}
+
 /// Cores busy on average: by the kernel's count for each worker, else by the threads' clocks of the sampled stretch.
 fn cores(facts: &Facts, stretch: (u64, u64)) -> Option<f64> {
-    spent::per_second(&facts.series, &[column::USER_S, column::SYSTEM_S], stretch).or_else(|| {
+    by_kernel(facts, stretch).or_else(|| {
         let sampled_ns: u64 = facts.profile.samples.iter().map(|sample| sample.cpu_ns).sum();
         ratio(sampled_ns as f64 / 1e9, length_seconds(facts.sampled_us()))
     })

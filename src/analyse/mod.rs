@@ -11,6 +11,7 @@ pub mod frames;
 pub mod functions;
 pub mod heat;
 pub mod load;
+pub mod onset;
 pub mod owners;
 pub mod quality;
 pub mod sizing;

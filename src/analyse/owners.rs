@@ -57,27 +57,32 @@ pub fn by_owner(profile: &Profile<Clean>) -> Vec<OwnerShare> {
     let mut all_ns = 0;
     for (place, cpu_ns) in cpu_by_place(profile) {
         all_ns += cpu_ns;
-        let (work, leaf) = match place {
-            Place::Stack(stack) => {
-                let frames: Vec<&Frame<Clean>> = profile.leaf_to_root(stack).collect();
-                // The interpreter works in the name of the function below it.
-                let leaf = frames.iter().find(|frame| Kind::of(frame) != Kind::Interpreter);
-                (work_of(&frames), leaf.map(|leaf| drawn(leaf)))
-            }
-            Place::Native => (Work { owner: NATIVE.to_owned(), mechanism: "native" }, None),
-            Place::NotSampled => (Work { owner: NOT_SAMPLED.to_owned(), mechanism: NOT_SAMPLED }, None),
+        let leaf = match place {
+            // The interpreter works in the name of the function below it.
+            Place::Stack(stack) => profile.leaf_to_root(stack).find(|frame| Kind::of(frame) != Kind::Interpreter),
+            Place::Native | Place::NotSampled => None,
         };
+        let work = work_at(profile, place);
         let below = owners.entry(work.owner).or_default();
         below.cpu_ns += cpu_ns;
         *below.mechanisms.entry(work.mechanism).or_default() += cpu_ns;
         if let Some(leaf) = leaf {
-            *below.leaves.entry(leaf).or_default() += cpu_ns;
+            *below.leaves.entry(drawn(leaf)).or_default() += cpu_ns;
         }
     }
     let mut shares: Vec<(u64, OwnerShare)> =
         owners.into_iter().map(|(owner, below)| (below.cpu_ns, below.share(owner, all_ns))).collect();
     shares.sort_by_key(|(cpu_ns, _)| Reverse(*cpu_ns));
     shares.into_iter().map(|(_, share)| share).collect()
+}
+
+/// Whose work a place is, and of what kind.
+pub fn work_at(profile: &Profile<Clean>, place: Place) -> Work {
+    match place {
+        Place::Stack(stack) => work_of(&profile.leaf_to_root(stack).collect::<Vec<&Frame<Clean>>>()),
+        Place::Native => Work { owner: NATIVE.to_owned(), mechanism: "native" },
+        Place::NotSampled => Work { owner: NOT_SAMPLED.to_owned(), mechanism: NOT_SAMPLED },
+    }
 }
 
 impl Below {

@@ -69,10 +69,12 @@ pub fn stall(facts: &Facts) -> Option<Stall> {
 
 fn by_liveliness(facts: &Facts) -> Option<Stall> {
     let asked = facts.series.table(table::LIVELINESS)?;
-    let answered = asked.column(column::LATENCY_S);
+    let from_us = facts.spike_from_us();
+    let answered = asked.column(column::LATENCY_S).filter(|(at_us, _)| *at_us >= from_us);
     let latencies: BTreeMap<u64, f64> = answered.filter(|(_, latency)| latency.is_finite()).collect();
     let given_up = |at_us: &u64| !latencies.contains_key(at_us) && waited_in_vain(facts, *at_us);
-    let failed = asked.column(column::FAILED).filter(|(_, failed)| *failed > 0.0).map(|(at_us, _)| at_us);
+    let failed = asked.column(column::FAILED).filter(|(at_us, failed)| *failed > 0.0 && *at_us >= from_us);
+    let failed = failed.map(|(at_us, _)| at_us);
     let failed = failed.filter(given_up).map(|at_us| (at_us, LIVELINESS_DEADLINE_SECONDS));
     let (from_us, seconds) = failed
         .chain(latencies.iter().map(|(at_us, latency)| (*at_us, *latency)))

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::analyse::changes::{Change, changes};
 use crate::analyse::classify::{Classification, classify};
-use crate::analyse::compare::{Comparison, compare};
+use crate::analyse::compare::{Comparison, compare_with_baseline};
 use crate::analyse::evidence::{Evidence, Stacks};
 use crate::analyse::facts::Facts;
 use crate::analyse::frames::Kind;
@@ -154,7 +154,7 @@ pub fn analyse(facts: &Facts) -> Verdict {
         stall: stall(facts),
         owners: if facts.evidence.stacks.are_taken() { by_owner(&facts.profile) } else { Vec::new() },
         changes: changes(facts),
-        comparison: facts.baseline.as_deref().map(|baseline| compare(baseline, facts)),
+        comparison: facts.baseline.as_deref().map(|baseline| compare_with_baseline(baseline, facts)),
         ..profiled
     };
     // The class rests on all the rest.
@@ -165,6 +165,7 @@ pub fn analyse(facts: &Facts) -> Verdict {
 /// What follows from the profile.
 pub fn profiled(evidence: &Evidence, profile: &Profile<Clean>) -> Verdict {
     let mut tallies: BTreeMap<ProcessId, Tally> = BTreeMap::new();
+    let kind_of_frame: Vec<Kind> = profile.frames.iter().map(Kind::of).collect();
     let mut kinds: BTreeMap<Kind, u64> = BTreeMap::new();
     let mut parts = Parts::default();
     let mut samples = 0;
@@ -180,7 +181,7 @@ pub fn profiled(evidence: &Evidence, profile: &Profile<Clean>) -> Verdict {
         let kind = match sample.place {
             Place::Stack(stack) => {
                 samples += u64::from(sample.cpu_ns > 0);
-                profile.leaf_to_root(stack).next().map_or(Kind::Native, Kind::of)
+                kind_of_frame[profile.stacks[stack as usize].frame as usize]
             }
             Place::Native => {
                 parts.native_ns += sample.cpu_ns;

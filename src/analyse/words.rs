@@ -195,16 +195,21 @@ fn each(before: &Load, during: &Load) -> Option<String> {
 /// Whose work it is, and whether requests are larger.
 fn reason(before: &Before, verdict: &Verdict) -> String {
     let during = &verdict.loads.during;
-    let grown =
-        verdict.comparison.as_ref().filter(|comparison| comparison.per == Per::Request).and_then(|comparison| {
-            let most = comparison.owners.first().filter(|owner| owner.after > owner.before)?;
-            Some(format!(
-                " Per request, most grew in {}: from {} to {} of CPU.",
-                most.owner,
-                duration(most.before),
-                duration(most.after)
-            ))
-        });
+    let grown = verdict.comparison.as_ref().and_then(|comparison| {
+        let per = match comparison.per {
+            Per::Request => "request",
+            // Against another capture, more traffic alone makes everything grow.
+            Per::Second if before.source == BeforeSource::Recorder => "second",
+            Per::Second => return None,
+        };
+        let most = comparison.owners.first().filter(|owner| owner.after > owner.before)?;
+        Some(format!(
+            " Per {per}, most grew in {}: from {} to {} of CPU.",
+            most.owner,
+            duration(most.before),
+            duration(most.after)
+        ))
+    });
     let leads = || {
         let most = verdict.owners.first()?;
         let leader = most.leader.as_ref().map_or_else(String::new, |leader| format!(", led by {leader}"));

@@ -33,6 +33,8 @@ pub const VARIABLES: &str = "environment/env.json";
 pub const CONFIG: &str = "environment/config.redacted.yaml";
 /// What only the cluster knows; where a capture was made through one.
 pub const CLUSTER: &str = "environment/kubernetes.json";
+/// What was withheld, by rule and file.
+pub const REDACTIONS: &str = "redactions.json";
 /// The folder of the tables.
 const SERIES: &str = "series/";
 /// The folder that holds the facts of the bundle that this one is held against.
@@ -98,6 +100,7 @@ impl Below<'_> {
             cluster: self.file(CLUSTER).map(|_| self.json(CLUSTER)).transpose()?,
             shapes: shapes.lines().map(|line| parse(SHAPES_FILE, line.as_bytes())).collect::<Result<_>>()?,
             logs: Logs { before: self.text(BEFORE_FILE), during: self.text(DURING_FILE) },
+            redactions: self.file(REDACTIONS).map(|_| self.json(REDACTIONS)).transpose()?.unwrap_or_default(),
             baseline: baseline.transpose()?.map(Box::new),
         })
     }

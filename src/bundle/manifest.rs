@@ -24,7 +24,9 @@ use crate::sample::pyspy::{Found, Sampling};
 /// - 1.3: a capture may have no stacks: evidence and summary then say why, the engine is `none`, and `flamegraphs/` and the
 ///   folded stacks are left out. One that came through a cluster has `environment/kubernetes.json`, perhaps
 ///   `environment/helm-values.redacted.yaml` and `logs/previous.log`.
-pub const FORMAT: Format = Format { major: 1, minor: 3 };
+/// - 1.4: a capture that a watch made says in its evidence what set it off. Its time zero lies before its beginning, and
+///   its series, tallies and logs hold what was recorded since then.
+pub const FORMAT: Format = Format { major: 1, minor: 4 };
 
 /// Version of a stored format: a new minor adds, a new major changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

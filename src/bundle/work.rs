@@ -9,7 +9,7 @@
 //! process ends, however it ends.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -54,6 +54,9 @@ pub const CLEAN: &str = "clean";
 const LOCK: &str = "lock";
 /// Captures that begin in the same second share a name up to its number.
 const MOST_NAMESAKES: u32 = 100;
+
+/// Of many records, so many go into one write.
+const WRITTEN_AT_ONCE_BYTES: usize = 256 * 1024;
 
 /// A work folder.
 #[derive(Debug)]
@@ -165,6 +168,24 @@ impl Work {
         })
     }
 
+    /// Adds many records at once. Of those that do not fit any more, the first may be there in part.
+    pub fn append_all<T: Serialize>(&self, name: &str, records: impl Iterator<Item = T>) -> io::Result<()> {
+        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(self.dir.join(name))?;
+        let mut file = BufWriter::with_capacity(WRITTEN_AT_ONCE_BYTES, file);
+        let mut line = Vec::new();
+        for record in records {
+            line.clear();
+            serde_json::to_writer(&mut line, &record)?;
+            line.push(b'\n');
+            // Whole lines in one write each: others may be adding records to the same file.
+            if file.buffer().len() + line.len() > WRITTEN_AT_ONCE_BYTES {
+                file.flush()?;
+            }
+            file.write_all(&line)?;
+        }
+        file.flush()
+    }
+
     /// Every whole record of a file; none where there is no such file.
     pub fn records<T: DeserializeOwned>(&self, name: &str) -> io::Result<Vec<T>> {
         let bytes = match fs::read(self.dir.join(name)) {
@@ -237,6 +258,17 @@ mod tests {
         fs::write(work.dir().join("r"), [&bytes[..], b"[3"].concat()).unwrap();
         assert_eq!(work.records::<u32>("r").unwrap(), [1, 22]);
         assert_eq!(work.records::<u32>("none").unwrap(), [0_u32; 0]);
+    }
+
+    #[test]
+    fn many_records_at_once_are_whole_lines_beside_single_ones() {
+        let parent = tempfile::tempdir().unwrap();
+        let (work, _) = Work::create(parent.path(), "x").unwrap();
+        work.append("r", &"first").unwrap();
+        work.append_all("r", (0..100_000).map(|n| format!("record {n}"))).unwrap();
+        work.append("r", &"last").unwrap();
+        let records = work.records::<String>("r").unwrap();
+        assert_eq!((records.len(), records[0].as_str(), records[100_001].as_str()), (100_002, "first", "last"));
     }
 
     #[test]

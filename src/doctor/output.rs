@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::bundle::archive::LARGEST_BYTES;
 use crate::doctor::probe::{Outcome, Probe};
-use crate::os::space::free_bytes;
+use crate::os::space::Space;
 use crate::plan::Destination;
 
 /// What these probes are called.
@@ -51,7 +51,7 @@ fn room(destination: &Destination, folder: &Path, refused: &[String]) -> Probe {
         Destination::Folder(_) | Destination::File(_) => folder.display().to_string(),
     };
     let passed = if refused.is_empty() { String::new() } else { format!(" (not {})", refused.join(", ")) };
-    match free_bytes(folder) {
+    match Space::below(folder).map(|space| space.free_bytes) {
         Ok(free) if free < ROOM_BYTES => {
             let proof = format!(
                 "{place} can be written to{passed}, but only {} MB are free; a capture may need {} MB for a while",

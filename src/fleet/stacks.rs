@@ -40,7 +40,7 @@ impl Stacks {
     pub fn add(&mut self, pod: &str, profile: &Profile<Clean>) {
         self.palette.add(profile);
         self.palette.add_no_code(frame(pod));
-        let folded = fold(profile, Detail::Functions, |_, _| true);
+        let folded = fold(profile, Detail::Functions);
         let mut stacks: Vec<(&str, u64)> = folded
             .lines()
             .filter_map(|line| line.rsplit_once(' '))

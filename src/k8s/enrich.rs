@@ -11,7 +11,7 @@ use super::object::Pod;
 use crate::analyse::{Facts, analyse};
 use crate::assemble::Assembled;
 use crate::bundle::archive::Artifact;
-use crate::bundle::facts::{self, CLUSTER, read};
+use crate::bundle::facts::{self, CLUSTER, REDACTIONS, read};
 use crate::bundle::manifest::{FORMAT, Status};
 use crate::bundle::open::Bundle;
 use crate::bundle::work::MANIFEST;
@@ -26,7 +26,6 @@ use crate::traffic::rows::traffic_rows;
 
 /// What helm was given, redacted.
 const HELM_VALUES: &str = "environment/helm-values.redacted.yaml";
-const REDACTIONS: &str = "redactions.json";
 
 /// Whose bundle it is.
 #[derive(Debug, Clone, Copy)]
@@ -60,14 +59,14 @@ pub fn enrich(path: &Path, origin: Origin<'_>, seen: &Seen) -> Result<Enriched, 
     redactor.add(earlier.unwrap_or_default());
 
     let mut files = add(&mut facts, origin, seen, &mut redactor)?;
-    let report = redactor.report();
-    files.push(Artifact::json(REDACTIONS, &report).context("JSON")?);
+    facts.redactions = redactor.report();
+    files.push(Artifact::json(REDACTIONS, &facts.redactions).context("JSON")?);
     let manifest = &mut facts.manifest;
     manifest.format = FORMAT;
     // By the pod: one in its node's network has its node's name, as all others there have.
     let (_, time) = manifest.name.rsplit_once('-').unwrap_or_default();
     manifest.name = format!("litellm-cpu-{}-{time}", origin.pod.metadata.name);
-    manifest.redactions = report.removed.iter().map(|redaction| redaction.count).sum();
+    manifest.redactions = facts.redactions.removed.iter().map(|redaction| redaction.count).sum();
     let whole = manifest.gaps.iter().all(|gap| gap.weight == Weight::Note) && manifest.interrupted_by.is_none();
     manifest.status = if whole { Status::Complete } else { Status::Partial };
     let verdict = analyse(&facts);

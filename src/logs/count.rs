@@ -97,6 +97,21 @@ pub struct Timeline {
 }
 
 impl Timeline {
+    /// The same from a moment on, of whose earlier ones not all is known; nor is what came before them.
+    pub fn since(mut self, from_us: u64) -> Self {
+        Self { earlier: Counts::default(), moments: self.moments.split_off(&from_us) }
+    }
+
+    /// Requests up to a moment, which is the beginning of a capture, and after it.
+    pub fn before_and_after(&self, began_us: u64) -> (Counts, Counts) {
+        let (mut before, mut after) = (Counts::default(), Counts::default());
+        for (at_us, counts) in &self.moments {
+            let side = if *at_us <= began_us { &mut before } else { &mut after };
+            side.add_all(counts);
+        }
+        (before, after)
+    }
+
     /// Rows of the table, one for each moment but the first.
     pub fn readings(&self) -> Vec<Reading> {
         let row = |(at_us, counts): (&u64, &Counts)| Reading {

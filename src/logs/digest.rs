@@ -67,14 +67,21 @@ impl Digest {
 
     /// Cleans the lines during the capture, and tells what all of them say.
     pub fn finish(mut self, gathered: Gathered, redactor: &mut Redactor) -> Logged {
-        let Gathered { late_before, during, timeline, mut gaps } = gathered;
+        let Gathered { late_before, during, timeline, began_us, mut gaps } = gathered;
         let before = late_before.and_then(|late| self.before(&late, redactor));
         let during_text = self.clean(Side::During, &during, redactor);
 
         // What the timeline lacks, the lines that were kept still show in part.
         let mut counts = Counts::default();
         match &timeline {
-            Some(timeline) => timeline.moments.values().for_each(|moment| counts.add_all(moment)),
+            Some(timeline) => {
+                let (before, after) = timeline.before_and_after(began_us);
+                counts = after;
+                // Who followed the log for an hour knows more than its last lines tell.
+                if began_us > 0 {
+                    self.before = before;
+                }
+            }
             None => during.accesses(|access| counts.add(access)),
         }
         let shapes = self.before.shapes(When::Before).into_iter().chain(counts.shapes(When::During));

@@ -1,5 +1,6 @@
-//! A log file from a moment on. While the capture runs nothing of it is read: its size once a second is enough, since
-//! it dates every line that came between two sizes.
+//! A log file from a moment on. While it is followed nothing of it is read: its size once a second is enough, since it
+//! dates every line that came between two sizes. Who has followed it for long can count requests from before a capture
+//! began.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
@@ -22,6 +23,9 @@ const COUNTED_BYTES: u64 = 512 * 1024 * 1024;
 /// So much of what was there before is read to count all requests since the proxy began.
 const LIFETIME_BYTES: u64 = 64 * 1024 * 1024;
 
+/// Of the time before a capture, sizes are kept so far apart.
+const PAST_MARKS_US: u64 = 10_000_000;
+
 /// Where a process's own first lines are looked for.
 const BEGINNING_BYTES: u64 = 64 * 1024;
 
@@ -32,8 +36,10 @@ pub struct Followed {
     pub title: String,
     file: File,
     path: Option<PathBuf>,
-    /// Where following began: the beginning of a line.
+    /// Where the lines of the capture begin: the beginning of a line.
     start: u64,
+    /// From where on requests are counted: there, or earlier where it was followed before the capture.
+    counted_from: u64,
     /// Time and size, once a second.
     marks: Vec<(u64, u64)>,
     /// Bytes that came and were taken away before they could be read; some, also of none, where the file was cut.
@@ -60,7 +66,7 @@ impl Followed {
 
     fn from(opened: Opened, start: u64, size: u64) -> Self {
         let Opened { title, file, path } = opened;
-        Self { title, file, path, start, marks: vec![(0, size)], lost: None, is_over: false }
+        Self { title, file, path, start, counted_from: start, marks: vec![(0, size)], lost: None, is_over: false }
     }
 
     /// Looks at the size. Where the file was cut to be used again, or another took its place, what follows is returned.
@@ -92,6 +98,52 @@ impl Followed {
     /// A file all of which came since the capture began.
     fn fresh(opened: Opened, at_us: u64, size: u64) -> Self {
         Self { marks: vec![(at_us, size)], ..Self::from(opened, 0, size) }
+    }
+
+    /// The same file for a capture that begins at `now_us`, on a clock that began at `zero_us`: lines from now on are
+    /// its own, those that were followed before are counted from there on.
+    pub fn fork(&self, zero_us: u64, now_us: u64) -> io::Result<Self> {
+        let file = self.file.try_clone()?;
+        let size = if self.is_over { self.size() } else { self.file.metadata()?.len().max(self.size()) };
+        let start = if self.is_over { size } else { line_start(&file, size)? };
+        let read_from = size.saturating_sub(LIFETIME_BYTES);
+        let old = self.marks.partition_point(|(at_us, _)| *at_us <= zero_us).saturating_sub(1);
+        let readable = self.marks.partition_point(|(_, size)| *size < read_from).max(old);
+        let mut marks: Vec<(u64, u64)> = Vec::new();
+        for (at_us, size) in &self.marks[readable..] {
+            let at_us = at_us.saturating_sub(zero_us);
+            if marks.last().is_none_or(|(last_us, _)| at_us >= last_us + PAST_MARKS_US) {
+                marks.push((at_us, *size));
+            }
+        }
+        marks.push((now_us.saturating_sub(zero_us), size));
+        Ok(Self {
+            title: self.title.clone(),
+            counted_from: line_start(&file, marks[0].1)?.min(start),
+            file,
+            path: self.path.clone(),
+            start,
+            marks,
+            lost: None,
+            is_over: self.is_over,
+        })
+    }
+
+    /// Forgets sizes from before a moment, but for the last one; false when nothing is left of the file since then.
+    pub fn forget(&mut self, before_us: u64) -> bool {
+        let kept = self.marks.partition_point(|(at_us, _)| *at_us <= before_us);
+        self.marks.drain(..kept.saturating_sub(1));
+        !(self.is_over && self.marks.last().is_none_or(|(at_us, _)| *at_us < before_us))
+    }
+
+    /// From when on requests are counted.
+    pub fn counted_from_us(&self) -> u64 {
+        self.marks.first().map_or(0, |(at_us, _)| *at_us)
+    }
+
+    /// When lines were taken away before they could be read, if any were.
+    pub fn lost_at_us(&self) -> Option<u64> {
+        self.lost.filter(|lost| *lost > 0).and_then(|_| self.marks.last().map(|(at_us, _)| *at_us))
     }
 
     fn size(&self) -> u64 {
@@ -151,10 +203,10 @@ impl Followed {
             Some(0) => return Counted::All,
             Some(_) => return Counted::Part,
         }
-        let reached = (self.start + COUNTED_BYTES).min(self.size());
+        let reached = (self.counted_from + COUNTED_BYTES).min(self.size());
         let mut marks = self.marks.iter().peekable();
-        for line in self.lines(self.start, reached) {
-            let end = self.start + line.end;
+        for line in self.lines(self.counted_from, reached) {
+            let end = self.counted_from + line.end;
             while marks.next_if(|(_, size)| *size < end).is_some() {}
             let (Some((at_us, _)), Some(access)) = (marks.peek(), Access::of_line(&line.text)) else { continue };
             timeline.moments.entry(*at_us).or_default().add(access);
@@ -266,6 +318,36 @@ mod tests {
         assert_eq!(text(&log.before(4)), "two\n");
         assert_eq!(text(&log.before(5)), "two\n", "a line that begins earlier is left out");
         assert_eq!(text(&log.during(1000)), "half a line\nthree");
+    }
+
+    #[test]
+    fn a_capture_forks_off_its_own_lines_and_counts_those_from_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        append(&path, &LINE.repeat(7));
+        let mut log = followed(&path);
+        for second in 1..=60 {
+            append(&path, LINE);
+            assert!(log.tick(second * 1_000_000).is_none());
+            assert!(log.forget((second * 1_000_000).saturating_sub(40_000_000)));
+        }
+        append(&path, "half a");
+        let mut fork = log.fork(30_000_000, 60_500_000).unwrap();
+        append(&path, &format!(" line\n{LINE}"));
+        fork.tick(31_000_000);
+        assert_eq!(text(&fork.during(1_000)), format!("half a line\n{LINE}"));
+        assert_eq!(fork.counted_from_us(), 0, "all since its clock began");
+        let mut timeline = Timeline::default();
+        assert_eq!(fork.count(&mut timeline), Counted::All);
+        let counted: Vec<(u64, f64)> = timeline
+            .moments
+            .iter()
+            .map(|(at, counts)| (at / 1_000_000, counts.shapes(crate::workload::When::During)[0].requests))
+            .collect();
+        // Of the time before, one step every ten seconds; the lines that came since its clock began, and the last one.
+        assert_eq!(counted.iter().map(|(_, requests)| *requests as u64).sum::<u64>(), 31, "{counted:?}");
+        assert!(counted.windows(2).all(|pair| pair[1].0 >= pair[0].0), "{counted:?}");
+        assert_eq!(counted.last(), Some(&(31, 1.0)));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Looks after the logs while the capture runs: opens them at its start, notes their sizes once a second, and reads what
-//! came at its end.
+//! came at its end. A watch of weeks looks after them all the time, and forks off what a capture needs.
 
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -20,6 +21,9 @@ use crate::redact::Raw;
 
 /// What is kept of a log: a ticket needs the lines around the spike, and the bundle has an upper size.
 const LIMITS: Limits = Limits { before: 1024 * 1024, during: 4 * 1024 * 1024 };
+
+/// Of the time before a capture, requests are counted in steps of this length.
+const PAST_MOMENTS_US: u64 = 10_000_000;
 
 /// Time between two looks.
 const TICK: Duration = Duration::from_secs(1);
@@ -47,6 +51,8 @@ pub struct LogWatch {
     before: Stretch,
     /// The moments at which sizes were noted.
     moments: Vec<u64>,
+    /// When the capture began on this clock: before it only where the logs were looked after before.
+    began_us: u64,
     /// Pids of supervisor and workers as they know themselves.
     pids: Vec<i32>,
     gaps: Vec<Gap>,
@@ -67,6 +73,8 @@ pub struct Gathered {
     pub during: Stretch,
     /// Requests over time; none where they could not be counted without a loss.
     pub timeline: Option<Timeline>,
+    /// When the capture began on the timeline's clock. Moments up to then tell of the time before.
+    pub began_us: u64,
     /// What could not be had.
     pub gaps: Vec<Gap>,
 }
@@ -79,7 +87,7 @@ impl Gathered {
         let moments: Vec<u64> = (0..=seconds).map(|second| second * 1_000_000).collect();
         let mut gaps = Vec::new();
         let (before, during, timeline) = intake.finish(&moments, &mut gaps);
-        Self { late_before: Some(before), during, timeline, gaps }
+        Self { late_before: Some(before), during, timeline, began_us: 0, gaps }
     }
 }
 
@@ -112,7 +120,55 @@ impl LogWatch {
     }
 
     fn with(epoch: Epoch, logs: Logs, pids: Vec<i32>, gaps: Vec<Gap>) -> Self {
-        Self { epoch, logs, before: Stretch::default(), moments: Vec::new(), pids, gaps }
+        Self { epoch, logs, before: Stretch::default(), moments: Vec::new(), began_us: 0, pids, gaps }
+    }
+
+    /// What a capture needs that begins at `now_us` on this clock, and whose own clock is `epoch`.
+    #[must_use]
+    pub fn fork(&self, epoch: Epoch, now_us: u64) -> Self {
+        let mut gaps = self.gaps.clone();
+        let Logs::Files(files) = &self.logs else {
+            return Self::with(epoch, Logs::Files(Vec::new()), self.pids.clone(), gaps);
+        };
+        let zero_us = epoch.monotonic_us.saturating_sub(self.epoch.monotonic_us);
+        let mut fork = |file: &Followed| {
+            let forked = file.fork(zero_us, now_us);
+            forked.map_err(|error| {
+                let why = format!("{} cannot be read: {}", file.title, error.kind());
+                gaps.push(Gap::new(NO_LOGS, why, "capture again"));
+            })
+        };
+        // What was lost makes all that came before it uncountable.
+        let lost_until_us = files.iter().filter_map(Followed::lost_at_us).max().map_or(0, |lost_us| lost_us + 1);
+        let whole = files.iter().filter(|file| file.lost_at_us().is_none());
+        let files: Vec<Followed> = whole.filter_map(|file| fork(file).ok()).collect();
+        let counted_from_us = files.iter().map(Followed::counted_from_us).max().unwrap_or(0);
+        let from_us = counted_from_us.max(lost_until_us.saturating_sub(zero_us));
+        let mut watch = Self::with(epoch, Logs::Files(Vec::new()), self.pids.clone(), gaps);
+        watch.began_us = now_us.saturating_sub(zero_us);
+        for at_us in self.moments.iter().map(|at_us| at_us.saturating_sub(zero_us)).filter(|at_us| *at_us >= from_us) {
+            if watch.moments.last().is_none_or(|last_us| at_us >= last_us + PAST_MOMENTS_US) {
+                watch.moments.push(at_us);
+            }
+        }
+        watch.before = stretch(&files, |file| file.before(LIMITS.before / files.len() as u64));
+        watch.logs = Logs::Files(files);
+        watch
+    }
+
+    /// The same without the lines from before.
+    #[must_use]
+    pub fn without_past(self) -> Self {
+        Self { before: Stretch::default(), ..self }
+    }
+
+    /// Forgets what is older than a capture may want it.
+    pub fn forget(&mut self, before_us: u64) {
+        let kept = self.moments.partition_point(|at_us| *at_us < before_us);
+        self.moments.drain(..kept);
+        if let Logs::Files(files) = &mut self.logs {
+            files.retain_mut(|file| file.forget(before_us));
+        }
     }
 
     /// The last lines before the capture. Of stdin there are none yet.
@@ -147,6 +203,23 @@ impl LogWatch {
         }
     }
 
+    /// Notes the sizes once a second until told to stop, and forgets those that lie further back than `reach`.
+    pub fn look_after(shared: &Mutex<Self>, reach: Duration, stop: &Stop) {
+        let mut next = Instant::now();
+        loop {
+            {
+                let mut watch = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                let now_us = watch.epoch.elapsed_us();
+                watch.tick(now_us);
+                watch.forget(now_us.saturating_sub(reach.as_micros() as u64));
+            }
+            next += TICK;
+            if stop.wait_until(next) {
+                return;
+            }
+        }
+    }
+
     /// Reads what came, and counts its requests.
     pub fn finish(mut self) -> Gathered {
         self.tick(self.epoch.elapsed_us());
@@ -155,12 +228,16 @@ impl LogWatch {
             Logs::Stdin(None) => Gathered { gaps, ..Gathered::default() },
             Logs::Stdin(Some(intake)) => {
                 let (before, during, timeline) = intake.finish(&self.moments, &mut gaps);
-                Gathered { late_before: Some(before), during, timeline, gaps }
+                Gathered { late_before: Some(before), during, timeline, began_us: 0, gaps }
             }
             Logs::Files(files) => {
                 let during = stretch(files, |file| file.during(LIMITS.during / files.len() as u64));
                 let timeline = timeline(files, &self.moments, &self.pids, &mut gaps);
-                Gathered { late_before: None, during, timeline, gaps }
+                let timeline = timeline.map(|timeline| match self.moments.first() {
+                    Some(first_us) if self.began_us > 0 => timeline.since(*first_us),
+                    _ => timeline,
+                });
+                Gathered { late_before: None, during, timeline, began_us: self.began_us, gaps }
             }
         }
     }

@@ -1,8 +1,7 @@
 //! One question over HTTP: to one address, with a deadline for the whole exchange and a limit to the answer.
 //!
-//! `ureq` without its default features: plain HTTP and nothing more, six small crates. A proxy is asked on the machine
-//! that it runs on, where TLS ends before it; so none is brought along. No redirect is followed, no proxy of the
-//! environment is used, no name is looked up, and no connection outlives its exchange.
+//! Plain HTTP and nothing more: a proxy is asked on the machine that it runs on, where TLS ends before it. No redirect is
+//! followed, no proxy of the environment is used, no name is looked up, and no connection outlives its exchange.
 
 use std::io;
 use std::net::SocketAddr;

@@ -10,16 +10,14 @@ use crate::observe::http::{Failure, Limits};
 use crate::observe::{LiteLlm, Stop};
 use crate::series::{Reading, column, table};
 
-/// From one probe to the next; one that takes longer delays the next.
-const INTERVAL: Duration = Duration::from_secs(1);
-
 /// A probe of Kubernetes' has one second by default and LiteLLM's chart gives it five.
 const LIMITS: Limits = Limits { deadline: Duration::from_secs(5), bytes: 64 * 1024 };
 
 /// A proxy that can be asked for more than a sign of life gives that one within so long.
 const AT_ONCE: Limits = Limits { deadline: Duration::from_millis(500), ..LIMITS };
 
-/// Nobody listens: after so many attempts without one answer the address is wrong.
+/// Nobody listens: after so many attempts without one answer the address is wrong. To a watch of weeks it is a proxy
+/// that is not there yet.
 const MOST_REFUSED: u32 = 3;
 
 const PATH: &str = "/health/liveliness";
@@ -100,7 +98,7 @@ pub fn ask_once(door: &Door) -> Result<Option<Duration>, Gap> {
     Ok(probe.latency.filter(|_| probe.is_good))
 }
 
-/// Keeps a row a second until the capture ends, or a gap where nobody is there to answer.
+/// Keeps a row for each probe until the end, or a gap where nobody is there to answer.
 pub fn watch(litellm: &LiteLlm, pulse: &Pulse, stop: &Stop) {
     let door = match &litellm.door {
         Ok(door) => door,
@@ -118,7 +116,10 @@ pub fn watch(litellm: &LiteLlm, pulse: &Pulse, stop: &Stop) {
                 pulse.ended(None);
                 refused += 1;
                 if refused == MOST_REFUSED {
-                    return litellm.keeper.gap(&nobody(failure));
+                    litellm.keeper.gap(&nobody(failure));
+                    if litellm.tempo.second_chance().is_none() {
+                        return;
+                    }
                 }
             }
             asked => {
@@ -128,7 +129,7 @@ pub fn watch(litellm: &LiteLlm, pulse: &Pulse, stop: &Stop) {
                 litellm.keeper.reading(&row(at_us, probe));
             }
         }
-        if stop.wait_until(begun + INTERVAL) {
+        if stop.wait_until(begun + litellm.tempo.probes()) {
             return;
         }
     }

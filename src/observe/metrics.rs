@@ -1,15 +1,16 @@
 //! LiteLLM's counters: which way they are read, when, and when to give up.
 //!
 //! The files of the workers come first, since reading them asks nothing of anybody. Without them `/metrics/` is asked.
-//! They are read at once, every few seconds, and once more when the capture ends.
+//! They are read at once, every few seconds, and once more when the capture ends. A watch of weeks reads them less
+//! often, and asks again now and then where they cannot be had.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::collect::Gap;
 use crate::observe::door::Door;
 use crate::observe::metric_files::{MetricFiles, Unusable};
-use crate::observe::pace::Pace;
 use crate::observe::reduce::{Reading, Reducer, Sums};
 use crate::observe::scrape::{Lost, Scraped, Scraper};
 use crate::observe::{LiteLlm, Stop};
@@ -37,7 +38,6 @@ pub struct Watch {
     litellm: Arc<LiteLlm>,
     way: Way,
     reducer: Reducer,
-    pace: Pace,
     last: Option<Tally<String>>,
     kept: u32,
     told_of_sharing: bool,
@@ -50,17 +50,17 @@ impl Watch {
     pub fn begin(litellm: Arc<LiteLlm>) -> Self {
         let files = MetricFiles::find(&litellm.procfs, &litellm.roster.get());
         let way = files.map_or_else(|| Way::Endpoint(Scraper::new()), Way::Files);
-        let pace = Pace::of(litellm.duration);
         let (reducer, last, next) = (Reducer::new(), None, None);
-        let mut watch = Self { litellm, way, reducer, pace, last, kept: 0, told_of_sharing: false, next };
+        let mut watch = Self { litellm, way, reducer, last, kept: 0, told_of_sharing: false, next };
         watch.read_and_plan();
         watch
     }
 
-    /// Reads them until the capture ends.
+    /// Reads them until the end, and whenever a reading is wanted at once.
     pub fn run(mut self, stop: &Stop) {
+        let mut heard = 0;
         while let Some(next) = self.next {
-            if stop.wait_until(next) {
+            if stop.wait_until_or_nudged(next, &mut heard) {
                 return self.read_last();
             }
             self.read_and_plan();
@@ -70,11 +70,19 @@ impl Watch {
     fn read_and_plan(&mut self) {
         let begun = Instant::now();
         let is_first = self.last.is_none();
-        self.next = match self.read() {
-            Outcome::Read if is_first => Some(self.pace.after_first(begun)),
-            Outcome::Read => Some(self.pace.after(begun, begun.elapsed())),
-            Outcome::Missed => Some(self.pace.after_missed(begun)),
-            Outcome::GaveUp => None,
+        let outcome = self.read();
+        self.litellm.readings.fetch_add(1, Ordering::Relaxed);
+        let pace = self.litellm.tempo.metrics();
+        self.next = match outcome {
+            Outcome::Read if is_first => Some(pace.after_first(begun)),
+            Outcome::Read => Some(pace.after(begun, begun.elapsed())),
+            Outcome::Missed => Some(pace.after_missed(begun)),
+            Outcome::GaveUp => {
+                if let Way::Endpoint(scraper) = &mut self.way {
+                    *scraper = Scraper::new();
+                }
+                self.litellm.tempo.second_chance().map(|pause| begun + pause)
+            }
         };
     }
 

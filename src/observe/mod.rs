@@ -5,19 +5,22 @@
 
 mod cgroup;
 pub mod door;
-mod exposition;
+pub mod exposition;
 mod host;
 mod http;
+mod keeper;
 mod ledger;
 mod lifetime;
 pub mod listen;
 pub mod liveliness;
+pub mod logbook;
 pub mod metric_files;
 pub mod metrics;
 mod network;
 pub mod observers;
 mod open_files;
-mod pace;
+pub mod pace;
+mod past;
 mod pressure;
 pub mod readings;
 mod reduce;
@@ -28,23 +31,19 @@ mod threads;
 mod words;
 mod worker;
 
-use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use jiff::Timestamp;
-use serde::Serialize;
 
-use crate::bundle::work::{self, Work};
-use crate::collect::Gap;
 use crate::observe::door::{Door, NoDoor};
+pub use crate::observe::keeper::{Fresh, Keeper, Remembered};
 pub use crate::observe::lifetime::lifetime;
+use crate::observe::pace::Tempo;
 pub use crate::observe::readings::Readings;
 use crate::os::clock::monotonic_us;
 use crate::os::proc::{ProcessId, Procfs};
-use crate::redact::Gate;
-use crate::series::Reading;
-use crate::traffic::Tally;
 
 /// Time zero of a capture, on both clocks.
 #[derive(Debug, Clone, Copy)]
@@ -83,67 +82,57 @@ impl Roster {
     }
 }
 
-/// Tells the observers' threads that the capture has ended.
+/// Tells the observers' threads that they are to end, or that a reading is wanted at once.
 #[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<(Mutex<bool>, Condvar)>);
+pub struct Stop(Arc<(Mutex<Signal>, Condvar)>);
+
+#[derive(Debug, Default)]
+struct Signal {
+    ended: bool,
+    /// How often a reading was wanted.
+    nudges: u64,
+}
 
 impl Stop {
     /// Ends every wait, now and from now on.
     pub fn set(&self) {
-        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.signal().ended = true;
         self.0.1.notify_all();
     }
 
-    /// Waits until a moment; true when the capture ended by then.
+    /// Ends the present wait of those who heed it, once.
+    pub fn nudge(&self) {
+        self.signal().nudges += 1;
+        self.0.1.notify_all();
+    }
+
+    /// Waits until a moment; true when the end came by then.
     pub fn wait_until(&self, moment: Instant) -> bool {
-        let mut ended = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut signal = self.signal();
         loop {
             let left = moment.saturating_duration_since(Instant::now());
-            if *ended || left.is_zero() {
-                return *ended;
+            if signal.ended || left.is_zero() {
+                return signal.ended;
             }
-            ended = self.0.1.wait_timeout(ended, left).unwrap_or_else(PoisonError::into_inner).0;
+            signal = self.0.1.wait_timeout(signal, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
-}
 
-/// Keeps what the observers read in the work folder, with every known secret masked. A record that cannot be written is
-/// left out: the session writes to the same folder and tells of it.
-#[derive(Debug)]
-pub struct Keeper {
-    work: Work,
-    gate: Gate,
-}
-
-impl Keeper {
-    /// A keeper for the work folder at a path.
-    pub fn new(work: &Path, gate: Gate) -> Self {
-        Self { work: Work::open(work), gate }
-    }
-
-    /// A row of a table.
-    pub fn reading(&self, reading: &Reading) {
-        self.keep(work::READINGS, reading);
-    }
-
-    /// A tally of requests.
-    pub fn tally(&self, tally: &Tally<String>) {
-        self.keep(work::TALLIES, tally);
-    }
-
-    /// Something that could not be had.
-    pub fn gap(&self, gap: &Gap) {
-        self.keep(work::GAPS, gap);
-    }
-
-    /// Any other record.
-    pub fn keep(&self, file: &str, record: &impl Serialize) {
-        // Text in JSON is escaped, and the gate knows secrets in that form too.
-        let Ok(text) = serde_json::to_string(record) else { return };
-        let masked = self.gate.masked(&text).unwrap_or(text);
-        if let Ok(value) = serde_json::from_str::<serde_json::Value>(&masked) {
-            let _ = self.work.append(file, &value);
+    /// The same, and no longer than until the next nudge after so many; how many there were is noted.
+    pub fn wait_until_or_nudged(&self, moment: Instant, heard: &mut u64) -> bool {
+        let mut signal = self.signal();
+        loop {
+            let left = moment.saturating_duration_since(Instant::now());
+            if signal.ended || left.is_zero() || signal.nudges > *heard {
+                *heard = signal.nudges;
+                return signal.ended;
+            }
+            signal = self.0.1.wait_timeout(signal, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    fn signal(&self) -> MutexGuard<'_, Signal> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -159,8 +148,10 @@ pub struct LiteLlm {
     pub roster: Roster,
     /// Time zero.
     pub epoch: Epoch,
-    /// How long the capture is meant to take.
-    pub duration: Duration,
+    /// How often.
+    pub tempo: Tempo,
     /// Where everything read goes.
     pub keeper: Arc<Keeper>,
+    /// How often its counters were read so far, or tried to.
+    pub readings: AtomicU64,
 }

@@ -1,24 +1,27 @@
-//! All observers of a capture, each on a thread of its own, from before the first sample to after the last.
+//! All observers, each on a thread of its own: from before a capture's first sample to after its last, or for as long as a
+//! proxy is watched.
 
-use std::mem::take;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use jiff::Timestamp;
 
-use crate::bundle::work::{self, CLEAN, Work};
+use crate::bundle::work::Work;
 use crate::collect::{Gap, Weight};
 use crate::discover::Proxy;
-use crate::logs::{BEFORE_FILE, DURING_FILE, Digest, LogSource, LogWatch, Logged};
+use crate::logs::LogWatch;
 use crate::observe::door::{Access, Door};
 use crate::observe::liveliness::{self, Pulse};
+use crate::observe::logbook::Logbook;
+use crate::observe::pace::Tempo;
 use crate::observe::spend::{self, Database};
 use crate::observe::{Epoch, Keeper, LiteLlm, Readings, Roster, Stop, metrics};
 use crate::os::cgroup::CgroupRoot;
 use crate::os::clock::pause;
 use crate::os::proc::Procfs;
-use crate::os::usage::thread_cpu_us;
+use crate::os::usage::{cpu_us_of_thread, thread_cpu_us, thread_id};
 use crate::redact::Redactor;
 
 /// How long the first answer is waited for: who answers does so at once as a rule, and who does not is sampled for that
@@ -38,34 +41,33 @@ pub struct Scene<'a> {
     pub access: Access,
     /// Whether it has a database.
     pub database: Database,
-    /// Where its log is.
-    pub log: &'a LogSource,
     /// Time zero.
     pub epoch: Epoch,
-    /// How long the capture is meant to take.
-    pub duration: Duration,
+    /// How often LiteLLM is asked.
+    pub tempo: Tempo,
+    /// Where everything read goes.
+    pub keeper: Arc<Keeper>,
 }
 
 /// The observers at work.
 #[derive(Debug)]
 pub struct Observers {
-    keeper: Arc<Keeper>,
     stop: Stop,
     pulse: Arc<Pulse>,
     litellm: Arc<LiteLlm>,
     /// Whether there is a LiteLLM to be asked; any other program is only looked at.
     asks: bool,
     database: Database,
-    digest: Digest,
-    logs: Option<JoinHandle<LogWatch>>,
     sent: Vec<Sent>,
 }
 
-/// An observer on its thread, which tells its CPU time in microseconds.
+/// An observer on its thread, which tells its CPU time in microseconds when it ends.
 #[derive(Debug)]
 struct Sent {
     brings: Brings,
     thread: JoinHandle<u64>,
+    /// The thread's own number, as soon as it is known.
+    tid: Arc<AtomicI32>,
 }
 
 /// What an observer brings.
@@ -79,45 +81,43 @@ struct Brings {
 const FIGURES: Brings = Brings { what: "the kernel's figures over time", late: Some(Weight::Partial) };
 const PROBES: Brings = Brings { what: "answers of /health/liveliness", late: None };
 const METRICS: Brings = Brings { what: "LiteLLM's metrics at the end of the capture", late: Some(Weight::Partial) };
+const LOG_SIZES: Brings = Brings { what: "the log's growth over time", late: None };
 const REQUESTS: Brings = Brings { what: "the last requests, from LiteLLM's spend logs", late: Some(Weight::Note) };
 
 impl Observers {
-    /// Sends them out. What the log says of the time before is laid into the work folder at once.
-    pub fn start(scene: Scene<'_>, work: &Work, redactor: &mut Redactor) -> Self {
+    /// Sends them out.
+    pub fn start(scene: Scene<'_>) -> Self {
         let procfs = Procfs::default();
         scene.roster.set(scene.proxy.workers().map(|worker| worker.id).collect());
-        let keeper = Arc::new(Keeper::new(work.dir(), redactor.gate()));
-        let watch = LogWatch::open(&procfs, scene.proxy, scene.log, scene.epoch);
-        let mut digest = Digest::default();
-        if let Some(text) = digest.before(watch.before(), redactor) {
-            lay_in(work, BEFORE_FILE, text.as_str());
-        }
         let asks = scene.proxy.looks_like_litellm || scene.access.url.is_some();
         let litellm = Arc::new(LiteLlm {
             door: Door::find(&scene.access),
             procfs: procfs.clone(),
             roster: scene.roster.clone(),
             epoch: scene.epoch,
-            duration: scene.duration,
-            keeper: Arc::clone(&keeper),
+            tempo: scene.tempo,
+            keeper: Arc::clone(&scene.keeper),
+            readings: AtomicU64::new(0),
         });
         let readings = Readings {
             procfs,
             cgroups: CgroupRoot::default(),
             roster: scene.roster,
             epoch: scene.epoch,
-            keeper: Arc::clone(&keeper),
+            keeper: scene.keeper,
         };
         let (stop, pulse) = (Stop::default(), Arc::new(Pulse::default()));
-        let database = scene.database;
-        let mut observers = Self { keeper, stop, pulse, litellm, asks, database, digest, logs: None, sent: Vec::new() };
+        let mut observers = Self { stop, pulse, litellm, asks, database: scene.database, sent: Vec::new() };
         if observers.asks {
             observers.watch_litellm();
         }
         observers.send(FIGURES, move |stop| readings.run(stop));
-        let stop = observers.stop.clone();
-        observers.logs = Some(thread::spawn(move || watch.run(&stop)));
         observers
+    }
+
+    /// Looks after a log of which captures fork off what they need.
+    pub fn look_after(&mut self, log: Arc<Mutex<LogWatch>>, reach: Duration) {
+        self.send(LOG_SIZES, move |stop| LogWatch::look_after(&log, reach, stop));
     }
 
     /// Sends out those who ask LiteLLM. A worker that was never scraped is busy for most of a second with its first
@@ -144,44 +144,84 @@ impl Observers {
         Arc::clone(&self.pulse)
     }
 
+    /// A spike is captured from now on: everything is read as often as a capture wants it, and the counters at once.
+    pub fn begin_capture(&self) {
+        self.litellm.tempo.set_capturing(true);
+        self.stop.nudge();
+    }
+
+    /// The capture that began at `began` has sampled its last. Everything is read once more, and the observers go on as
+    /// before.
+    pub fn end_capture(&mut self, logbook: Logbook, began: Timestamp, work: &Work, redactor: &mut Redactor) {
+        let readings = self.litellm.readings.load(Ordering::Relaxed);
+        self.stop.nudge();
+        self.ask_for_requests(began);
+        logbook.finish(&self.litellm.keeper, work, redactor);
+        let is_asked = |sent: &Sent| sent.brings.what == REQUESTS.what;
+        let reads = self.sent.iter().any(|sent| sent.brings.what == METRICS.what && !sent.thread.is_finished());
+        let deadline = Instant::now() + LAST_WORD;
+        let waits = |observers: &Self| {
+            let asked = observers.sent.iter().any(|sent| is_asked(sent) && !sent.thread.is_finished());
+            asked || (reads && observers.litellm.readings.load(Ordering::Relaxed) == readings)
+        };
+        while waits(self) && Instant::now() < deadline {
+            pause(LOOK_EVERY);
+        }
+        self.keep_probe_under_way();
+        for sent in self.sent.extract_if(.., |sent| is_asked(sent)) {
+            if !sent.thread.is_finished() {
+                self.litellm.keeper.gap_of_capture(&late(REQUESTS.what, Weight::Note));
+            }
+        }
+        self.litellm.tempo.set_capturing(false);
+    }
+
+    /// The CPU time that they took so far, in microseconds; of those that have not begun yet, nothing.
+    pub fn cpu_us(&self) -> u64 {
+        self.sent.iter().filter_map(|sent| cpu_us_of_thread(sent.tid.load(Ordering::Relaxed))).sum()
+    }
+
+    /// Calls them back for good, and waits for none: one that waits for the proxy ends when the wait does.
+    pub fn dismiss(self) {
+        self.stop.set();
+    }
+
     /// Calls them back: every one makes its last reading, and none is waited for longer than a moment, since the proxy
     /// may not answer. Tells the CPU time that they took while they watched, in microseconds.
-    pub fn finish(mut self, work: &Work, redactor: &mut Redactor) -> u64 {
+    pub fn finish(mut self, logbook: Logbook, work: &Work, redactor: &mut Redactor) -> u64 {
         self.stop.set();
-        match self.database {
-            Database::Seen if self.asks => {
-                let litellm = Arc::clone(&self.litellm);
-                self.send(REQUESTS, move |_| spend::ask(&litellm));
-            }
-            Database::Unseen if self.asks => self.keeper.gap(&Database::unseen()),
-            _ => {}
-        }
-        match self.logs.take().map(JoinHandle::join) {
-            Some(Ok(watch)) => {
-                let logged = take(&mut self.digest).finish(watch.finish(), redactor);
-                keep(&self.keeper, work, logged);
-            }
-            Some(Err(_)) => self.keeper.gap(&failed("the logs")),
-            None => {}
-        }
+        self.ask_for_requests(self.litellm.epoch.utc);
+        let keeper = Arc::clone(&self.litellm.keeper);
+        logbook.finish(&keeper, work, redactor);
         let deadline = Instant::now() + LAST_WORD;
         while self.sent.iter().any(|sent| !sent.thread.is_finished()) && Instant::now() < deadline {
             pause(LOOK_EVERY);
         }
         self.keep_probe_under_way();
         let mut cpu_us = 0;
-        for Sent { brings, thread } in self.sent {
+        for Sent { brings, thread, .. } in self.sent {
             // One that still waits for the proxy ends with this process.
             if !thread.is_finished() {
-                brings.late.into_iter().for_each(|weight| self.keeper.gap(&late(brings.what, weight)));
+                brings.late.into_iter().for_each(|weight| keeper.gap(&late(brings.what, weight)));
                 continue;
             }
             match thread.join() {
                 Ok(its_cpu_us) => cpu_us += its_cpu_us,
-                Err(_) => self.keeper.gap(&failed(brings.what)),
+                Err(_) => keeper.gap(&failed(brings.what)),
             }
         }
         cpu_us
+    }
+
+    fn ask_for_requests(&mut self, began: Timestamp) {
+        match self.database {
+            Database::Seen if self.asks => {
+                let litellm = Arc::clone(&self.litellm);
+                self.send(REQUESTS, move |_| spend::ask(&litellm, began));
+            }
+            Database::Unseen if self.asks => self.litellm.keeper.gap_of_capture(&Database::unseen()),
+            _ => {}
+        }
     }
 
     /// A probe that waits when the capture ends has waited at least so long.
@@ -192,16 +232,19 @@ impl Observers {
         }
         let elapsed_us = self.litellm.epoch.elapsed_us();
         let at_us = elapsed_us.saturating_sub(waiting.as_micros() as u64);
-        self.keeper.reading(&liveliness::unanswered(at_us, waiting));
+        self.litellm.keeper.reading(&liveliness::unanswered(at_us, waiting));
     }
 
     fn send(&mut self, brings: Brings, watch: impl FnOnce(&Stop) + Send + 'static) {
         let stop = self.stop.clone();
+        let tid = Arc::new(AtomicI32::new(0));
+        let told = Arc::clone(&tid);
         let thread = thread::spawn(move || {
+            told.store(thread_id(), Ordering::Relaxed);
             watch(&stop);
             thread_cpu_us()
         });
-        self.sent.push(Sent { brings, thread });
+        self.sent.push(Sent { brings, thread, tid });
     }
 }
 
@@ -212,30 +255,4 @@ fn late(what: &str, weight: Weight) -> Gap {
 
 fn failed(what: &str) -> Gap {
     Gap::new(what, "this program failed to read it, by a mistake of its own", "report what it said when that happened")
-}
-
-/// What the logs said, where a bundle is made of it.
-fn keep(keeper: &Keeper, work: &Work, logged: Logged) {
-    let Logged { before, during, findings, readings, tallies, shapes, gaps } = logged;
-    for (file, text) in [(BEFORE_FILE, before), (DURING_FILE, during)] {
-        if let Some(text) = text {
-            lay_in(work, file, text.as_str());
-        }
-    }
-    keep_all(keeper, work::FINDINGS, &findings);
-    keep_all(keeper, work::READINGS, &readings);
-    keep_all(keeper, work::TALLIES, &tallies);
-    keep_all(keeper, work::SHAPES, &shapes);
-    keep_all(keeper, work::GAPS, &gaps);
-}
-
-fn keep_all(keeper: &Keeper, file: &str, records: &[impl Serialize]) {
-    for record in records {
-        keeper.keep(file, record);
-    }
-}
-
-/// A file that goes into the bundle as it is. Where the work folder takes no more, the session tells of it.
-fn lay_in(work: &Work, name: &str, text: &str) {
-    let _ = work.write(&format!("{CLEAN}/{name}"), text.as_bytes());
 }

@@ -57,20 +57,20 @@ impl Database {
 }
 
 /// Asks for the last hundred requests and keeps their shapes, or a gap. LiteLLM writes its spend logs every few seconds,
-/// so the time for this is the end of the capture. Nothing is asked where there is no key.
-pub fn ask(litellm: &LiteLlm) {
+/// so the time for this is the end of the capture, which began at `began`. Nothing is asked where there is no key.
+pub fn ask(litellm: &LiteLlm, began: Timestamp) {
     let Some(door) = litellm.door.as_ref().ok().filter(|door| matches!(door.key, Key::Usable(_))) else { return };
-    match shapes(door, litellm.epoch.utc) {
+    match shapes(door, began) {
         Ok(shapes) => shapes.iter().for_each(|shape| litellm.keeper.keep(work::SHAPES, shape)),
-        Err((why, cure)) => litellm.keeper.gap(&Gap::note(WHAT, why, cure)),
+        Err((why, cure)) => litellm.keeper.gap_of_capture(&Gap::note(WHAT, why, cure)),
     }
 }
 
 type Reason = (String, &'static str);
 
-fn shapes(door: &Door, epoch: Timestamp) -> Result<Vec<Shape<String>>, Reason> {
+fn shapes(door: &Door, began: Timestamp) -> Result<Vec<Shape<String>>, Reason> {
     let date = |moment: Timestamp| moment.strftime("%Y-%m-%d%%20%H%%3A%M%%3A%S").to_string();
-    let (from, to) = (date(epoch - BEFORE), date(Timestamp::now()));
+    let (from, to) = (date(began - BEFORE), date(Timestamp::now()));
     let path = format!("/spend/logs/v2?start_date={from}&end_date={to}&page=1&page_size=100");
     let by_hand = "give requests with `--requests FILE`";
     let answer = door.get(&path, Auth::Key, LIMITS).map_err(|failure| {
@@ -96,7 +96,7 @@ fn shapes(door: &Door, epoch: Timestamp) -> Result<Vec<Shape<String>>, Reason> {
     }
     let page: Page = serde_json::from_slice(&answer.body)
         .map_err(|_| ("`/spend/logs/v2` answered something else than a page of requests".to_owned(), by_hand))?;
-    Ok(reduce(page, epoch))
+    Ok(reduce(page, began))
 }
 
 #[derive(Deserialize)]

@@ -1,5 +1,6 @@
 //! Time: one monotonic clock for everything measured, UTC for everything told.
 
+use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -18,6 +19,13 @@ pub fn monotonic_us() -> u64 {
 pub fn boot_seconds() -> Option<f64> {
     let time = clock_gettime(ClockId::CLOCK_BOOTTIME).ok()?;
     Some(time.tv_sec() as f64 + time.tv_nsec() as f64 / 1e9)
+}
+
+/// Which start of the machine this is: another one after each, and the same in all its containers (random(4)). None
+/// where `/proc` does not tell.
+pub fn boot_id() -> Option<String> {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned()).filter(|id| !id.is_empty())
 }
 
 /// When a file was made, on the clock of [`monotonic_us`]; none where the file system does not keep it. It keeps it to

@@ -15,7 +15,7 @@ use super::argv::is_flag;
 use super::config;
 use super::fields::{DEEPEST_JSON, Mode, json_inside};
 use super::gate::SHORTEST;
-use super::names::{last_word, secrecy};
+use super::names::{is_upload_url, last_word, secrecy};
 use super::patterns::{Patterns, is_mask, mask};
 use super::redactor::{KNOWN, SECRET_FIELD, Sources, WITHHELD};
 use super::rules::RULES;
@@ -224,8 +224,15 @@ impl Learned {
         let is_address =
             value.contains("://") && ["url", "uri", "endpoint", "host", "base"].contains(&&*last_word(name));
         let names_a_webhook = name.to_ascii_lowercase().contains("webhook");
-        if !is_address || names_a_webhook {
+        let is_upload_url = is_upload_url(name);
+        if !is_address || names_a_webhook || is_upload_url {
             self.token(value);
+        }
+        if is_upload_url {
+            // Host and folders are ordinary words, unless one of them is what lets people in.
+            let (place, query) = value.split_once('?').unwrap_or((value, ""));
+            place.split('/').filter(|piece| is_random(piece)).for_each(|piece| self.token(piece));
+            self.token(query);
         }
         if names_a_webhook {
             value.split('/').filter(|piece| piece.len() >= SHORTEST_PIECE).for_each(|piece| self.token(piece));
@@ -319,15 +326,16 @@ fn is_part_of_a_mask(value: &str) -> bool {
     RULES.iter().map(|rule| rule.name).chain(own).any(|rule| mask(rule).contains(value))
 }
 
-/// `/var/run/secrets/token` is where a secret is, not what it is. A segment that mixes cases and digits at length is
-/// none that a person chose: a random key may begin with a slash too.
+/// A segment that mixes cases and digits at length is none that a person chose.
+fn is_random(segment: &str) -> bool {
+    segment.len() >= SHORTEST_PIECE
+        && segment.bytes().any(|b| b.is_ascii_digit())
+        && segment.bytes().any(|b| b.is_ascii_uppercase())
+        && segment.bytes().any(|b| b.is_ascii_lowercase())
+}
+
+/// `/var/run/secrets/token` is where a secret is, not what it is. But a random key may begin with a slash too.
 fn is_plain_path(value: &str) -> bool {
-    let is_random = |segment: &str| {
-        segment.len() >= SHORTEST_PIECE
-            && segment.bytes().any(|b| b.is_ascii_digit())
-            && segment.bytes().any(|b| b.is_ascii_uppercase())
-            && segment.bytes().any(|b| b.is_ascii_lowercase())
-    };
     value.starts_with('/')
         && value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'-' | b'_'))
         && value.matches('/').count() >= 2

@@ -152,7 +152,7 @@ pub fn secrecy(name: &str) -> Option<Secrecy> {
             // `DB_PASS`, but not `pass_through_endpoints`.
             || (word == "pass" && at + 1 == words.len())
     });
-    if certain {
+    if certain || is_upload_url(name) {
         return Some(Secrecy::Certain);
     }
     let likely = words.iter().enumerate().any(|(at, word)| {
@@ -162,6 +162,11 @@ pub fn secrecy(name: &str) -> Option<Secrecy> {
         (LIKELY.contains(&word) || word.ends_with("token")) && !is_unit && !is_described
     });
     likely.then_some(Secrecy::Likely)
+}
+
+/// Whether this names where something is uploaded: such a URL is signed, and lets anybody write who has it.
+pub fn is_upload_url(name: &str) -> bool {
+    matches!(words(name).as_slice(), [.., upload, url] if upload == "upload" && url == "url")
 }
 
 /// The last word of a name, in lower case: `url` of `DATABASE_URL`.
@@ -220,6 +225,8 @@ mod tests {
             "drain_endpoint_token",
             "extra_headers",
             "X-Amz-Signature",
+            "CAPTURE_UPLOAD_URL",
+            "--upload-url",
         ] {
             assert!(secrecy(name).is_some(), "{name}");
         }
@@ -245,6 +252,8 @@ mod tests {
             "tpm",
             "rpm",
             "model_name",
+            "upload_dir",
+            "api_url",
         ] {
             assert_eq!(secrecy(name), None, "{name}");
         }

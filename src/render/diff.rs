@@ -98,7 +98,7 @@ struct Side {
 impl Side {
     fn of(facts: &Facts, load: &Load, per: Per) -> Self {
         let mut weights: BTreeMap<String, f64> = BTreeMap::new();
-        for line in fold(&facts.profile, Detail::Functions, |_, _| true).lines() {
+        for line in fold(&facts.profile, Detail::Functions).lines() {
             // `worker PID;thread;frames WEIGHT`
             let stack_and_weight = line.splitn(3, ';').nth(2).and_then(|rest| rest.rsplit_once(' '));
             if let Some((stack, cpu_us)) = stack_and_weight {
@@ -119,7 +119,7 @@ fn captures(before: &Facts, after: &Facts) -> Table {
         table.row([
             side.to_owned(),
             code(&facts.manifest.name),
-            utc(facts.epoch()),
+            utc(facts.began()),
             span((to_us - from_us) as f64 / 1e6),
             facts.litellm_version().map_or_else(|| "unknown version".to_owned(), code),
             counted(facts.evidence.workers.len(), "worker"),

@@ -106,11 +106,16 @@ pub struct Profile<T> {
 impl<T> Profile<T> {
     /// The frames of a stack, from the leaf to the root.
     pub fn leaf_to_root(&self, stack: u32) -> impl Iterator<Item = &Frame<T>> {
+        self.indices_leaf_to_root(stack).map(|frame| &self.frames[frame as usize])
+    }
+
+    /// The same by their indices.
+    pub fn indices_leaf_to_root(&self, stack: u32) -> impl Iterator<Item = u32> {
         let mut next = Some(stack);
         std::iter::from_fn(move || {
             let node = self.stacks[next? as usize];
             next = node.parent;
-            Some(&self.frames[node.frame as usize])
+            Some(node.frame)
         })
     }
 

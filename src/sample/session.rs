@@ -54,10 +54,27 @@ pub enum StacksWanted {
     No,
 }
 
+/// What tells a session that it has seen enough.
+pub trait Until: std::fmt::Debug {
+    /// Asked once a second.
+    fn course(&mut self) -> Course;
+}
+
+/// How a session goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Course {
+    /// As it is.
+    On,
+    /// With one slice more, for what comes after.
+    LastSlice,
+    /// Not at all: what it was for is over.
+    Over,
+}
+
 /// Why it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// All of the time was sampled.
+    /// All of the time was sampled, or all that was wanted.
     TimeOver,
     /// A signal came.
     Interrupted(Interrupt),
@@ -93,6 +110,7 @@ pub struct Session<'a> {
     epoch: Epoch,
     roster: Roster,
     pulse: Arc<Pulse>,
+    until: Option<Box<dyn Until + 'a>>,
     /// Whether the proxy answered before it was sampled.
     answered_before: bool,
     readings: Readings,
@@ -123,12 +141,14 @@ pub struct Subject<'a> {
     pub roster: Roster,
     /// How the proxy answers.
     pub pulse: Arc<Pulse>,
+    /// What ends it before its time, if anything does.
+    pub until: Option<Box<dyn Until + 'a>>,
 }
 
 impl<'a> Session<'a> {
     /// A session that has not begun.
     pub fn new(subject: Subject<'a>, recorder: Recorder<'a>) -> Self {
-        let Subject { orders, engine, proxy, epoch, roster, pulse } = subject;
+        let Subject { orders, engine, proxy, epoch, roster, pulse, until } = subject;
         Self {
             orders,
             engine,
@@ -138,6 +158,7 @@ impl<'a> Session<'a> {
             epoch,
             roster,
             pulse,
+            until,
             answered_before: false,
             readings: Readings::default(),
         }
@@ -170,11 +191,12 @@ impl<'a> Session<'a> {
     }
 
     fn sample_slices(&mut self, begin_us: u64, interrupts: &Interrupts) -> End {
-        let end_us = begin_us + self.orders.duration.as_micros() as u64;
+        let mut end_us = begin_us + self.orders.duration.as_micros() as u64;
         let slice_us = self.orders.slice.as_micros() as u64;
         let mut slice = Slice { from_us: begin_us, to_us: begin_us };
         let mut next_look_us = begin_us + LOOK_EVERY_US;
         let mut next_pump_us = begin_us;
+        let mut next_course_us = begin_us + LOOK_EVERY_US;
         let end = loop {
             let woken = self.wait_for_tick();
             let now_us = self.now_us();
@@ -191,8 +213,15 @@ impl<'a> Session<'a> {
                 self.look_around(now_us);
                 self.tell_progress(now_us - begin_us);
             }
-            // A last slice shorter than half of one is not worth a hand-over.
-            if now_us >= slice.from_us + slice_us && end_us - now_us > slice_us / 2 {
+            let course = if now_us >= next_course_us { self.course(&mut next_course_us, now_us) } else { Course::On };
+            match course {
+                Course::On => {}
+                Course::LastSlice => end_us = end_us.min(now_us + slice_us),
+                Course::Over => break End::TimeOver,
+            }
+            // A last slice shorter than half of one is not worth a hand-over, unless it is what comes after a spike.
+            let is_due = now_us >= slice.from_us + slice_us && end_us.saturating_sub(now_us) > slice_us / 2;
+            if is_due || course == Course::LastSlice {
                 slice.to_us = now_us;
                 self.end_slice(slice);
                 slice = Slice { from_us: now_us, to_us: now_us };
@@ -203,6 +232,16 @@ impl<'a> Session<'a> {
         self.end_slice(slice);
         self.recorder.notices.progress_done();
         end
+    }
+
+    /// Asks whoever waits for the end of something, once a second, and not any more when that has come.
+    fn course(&mut self, next_us: &mut u64, now_us: u64) -> Course {
+        *next_us = now_us + LOOK_EVERY_US;
+        let course = self.until.as_mut().map_or(Course::On, |until| until.course());
+        if course != Course::On {
+            self.until = None;
+        }
+        course
     }
 
     /// Whether to end here, and why.

@@ -26,13 +26,16 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-DIR = Path(os.environ.get("CAPTURE_LAB_DIR", ROOT / "target/lab")).resolve()
+# As it is named: what runs there tells of this path, and of none behind a link.
+DIR = Path(os.environ.get("CAPTURE_LAB_DIR", ROOT / "target/lab")).absolute()
 BIN = DIR / "venv/bin"
 PY_SPY = BIN / "py-spy"
 # The release that everything runs against, the same on CPython 3.13, and one before it to be upgraded from.
 RELEASES = {"current": BIN, "current-3.13": DIR / "venv-3.13/bin", "older": DIR / "venv-older/bin"}
 
-SERVER_ARGS = {"uvicorn": [], "gunicorn": ["--run_gunicorn"], "granian": ["--run_granian"]}
+# A worker that starts on a busy machine is silent for longer than the five seconds after which uvicorn's supervisor ends
+# it, and the next one is no faster.
+SERVER_ARGS = {"uvicorn": ["--timeout_worker_healthcheck", 30], "gunicorn": ["--run_gunicorn"], "granian": ["--run_granian"]}
 # What each server logs once per worker that serves. One answer to a probe would tell of one worker only.
 SERVES = {
     "uvicorn": b"Application startup complete",
@@ -75,7 +78,8 @@ class LiteLLM:
         self.log = self.tmp / "litellm.log"
         config = config if isinstance(config, Path) else HERE / f"{config}.yaml"
         self.silent = silent
-        command = [RELEASES[release] / "litellm", "--config", config, "--host", "127.0.0.1", "--port", self.port]
+        command = [RELEASES[release] / "python3", RELEASES[release] / "litellm", "--config", config]
+        command += ["--host", "127.0.0.1", "--port", self.port]
         command += ["--num_workers", workers, *SERVER_ARGS[server], *arguments]
         with Path(os.devnull if silent else self.log).open("wb") as log:
             self.process = subprocess.Popen(

@@ -1,83 +1,79 @@
 #!/usr/bin/env python3
 """Opens a report in a headless Chromium, uses it as a person would, and prints what was seen as JSON.
 
-    CAPTURE_BROWSER=/usr/bin/chromium tests/lab/report.py report.html --click FUNCTION --shots DIR
+    CAPTURE_BROWSER=/usr/bin/chromium tests/lab/report.py report.html --shots DIR
 
 It judges nothing: that is the test's part.
 """
 
 import argparse
-import json
-import tempfile
-from pathlib import Path
 from typing import Any
 
-from browser import Page
-from selenium.webdriver.common.by import By
-from selenium.webdriver.support.wait import WebDriverWait
+from browser import Page, visit, visitor
 
-PATIENCE_SECONDS = 20
 WIDTHS = (2560, 1300, 360)
+SELECTION = "#t=201.5-204&w=1"
 
-# What a reader would notice: pictures that did not load, and text that sticks out of the window.
-LAYOUT = """
+# What a reader would notice: what sticks out of the window, unless it scrolls by itself.
+OUTSIDE = """
 const width = document.documentElement.clientWidth;
-const outside = Array.from(document.querySelectorAll("body *"))
-    .filter(element => !element.closest(".wide") && element.getBoundingClientRect().right > width + 1);
-return {
-    pictures: Array.from(document.images, image => image.complete && image.naturalWidth > 0 ? image.width : 0),
-    outside: outside.map(element => element.outerHTML.slice(0, 100)),
-};
+const sticksOut = element => !element.closest(".wide") && element.getBoundingClientRect().right > width + 1;
+const elements = Array.from(document.querySelectorAll("body *"));
+return elements.filter(sticksOut).map(element => element.outerHTML.slice(0, 100));
 """
+# The last pixel of the flamegraph, where no frame is.
+PIXEL = """
+const canvas = document.querySelector(".flame-spacer canvas");
+if (canvas === null) return null;
+const copy = new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true});
+copy.drawImage(canvas, canvas.width - 1, canvas.height - 1, 1, 1, 0, 0, 1, 1);
+return `rgb(${Array.from(copy.getImageData(0, 0, 1, 1).data.subarray(0, 3)).join(", ")})`;
+"""
+PAPER = "return getComputedStyle(document.body).backgroundColor"
+
+
+def select(page: Page, seen: dict[str, Any]) -> None:
+    page.run("location.hash = arguments[0]", SELECTION)
+    bar = page.one("#selection")
+    page.wait(lambda: "worker" in bar.text)
+    seen["selected"] = bar.text
+    page.one("#selection button").click()
+    page.wait(lambda: "2.50 s" not in bar.text)
+    seen["taken_back"] = page.address()
+
+
+def choose_colours(page: Page, seen: dict[str, Any]) -> None:
+    seen["papers"] = {}
+    button = page.one("#theme")
+    for scheme in ("light", "dark"):
+        page.run("arguments[0].click()", button)
+        page.wait(lambda scheme=scheme: scheme in button.text)
+        seen["papers"][scheme] = page.run(PAPER)
+    # What is printed stands on white paper.
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    page.rest()
+    seen["printed"] = {"page": page.run(PAPER), "flamegraph": page.run(PIXEL)}
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 
 def look(page: Page, options: argparse.Namespace) -> dict[str, Any]:
-    driver = page.driver
-    seen: dict[str, Any] = {"layout": {}, "title": driver.title}
+    page.wait_until_ready()
+    seen: dict[str, Any] = {"title": page.driver.title, "outside": {}}
     for width in WIDTHS:
         page.resize(width)
-        seen["layout"][str(width)] = driver.execute_script(LAYOUT)
+        seen["outside"][str(width)] = page.run(OUTSIDE)
         page.shot(options.shots, str(width))
     page.resize(1300)
-    frames = driver.find_elements(By.TAG_NAME, "iframe")
-    seen["shown_at_first"] = [bool(frame.get_attribute("src")) for frame in frames]
-    for summary in driver.find_elements(By.TAG_NAME, "summary"):
-        summary.click()
-    seen["zoomed"] = []
-    for frame in frames:
-        WebDriverWait(driver, PATIENCE_SECONDS).until(lambda _, frame=frame: frame.get_attribute("src"))
-        driver.execute_script("arguments[0].scrollIntoView()", frame)
-        driver.switch_to.frame(frame)
-        WebDriverWait(driver, PATIENCE_SECONDS).until(lambda driver: driver.find_elements(By.ID, "frames"))
-        before = page.share(options.click)
-        page.point_at(page.frame(options.click)).click().perform()
-        seen["zoomed"].append([before, page.share(options.click)])
-        driver.switch_to.default_content()
-    page.shot(options.shots, "zoomed")
-    page.click("copy")
-    WebDriverWait(driver, PATIENCE_SECONDS).until(lambda _: page.text("copy") != "Copy")
-    seen["copied"] = page.text("copy")
-    seen["selected"] = driver.execute_script("return getSelection().toString()")
-    seen["ran"] = driver.execute_script("return typeof window.ran")
-    seen["console"] = [entry["message"] for entry in driver.get_log("browser")]
-    inside = ("blob:", "data:image/svg+xml,")
-    seen["requests"] = [url for url in page.requests() if not url.startswith(inside)]
+    seen["sentence"] = page.one("#sentence").text
+    seen["sections"] = page.run("return Array.from(document.querySelectorAll('section'), section => section.id)")
+    select(page, seen)
+    choose_colours(page, seen)
+    seen["flame"] = page.one("#flame").text
+    page.show("tables")
+    seen["tabs"] = page.texts("[role=tab]")
+    seen["ran"] = page.run("return typeof window.ran")
     return seen
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Uses a report in a browser and tells what was seen.")
-    parser.add_argument("report", type=Path)
-    parser.add_argument("--click", required=True, help="the beginning of a frame's name, in every flamegraph")
-    parser.add_argument("--shots", type=Path, help="a folder for screenshots")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="capture-browser-") as profile:
-        page = Page(profile, options.report)
-        try:
-            print(json.dumps(look(page, options)))
-        finally:
-            page.driver.quit()
-
-
 if __name__ == "__main__":
-    main()
+    visit(visitor("Uses a report and tells what was seen.").parse_args(), look)

@@ -8,8 +8,11 @@ use std::{
 };
 
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
+use litellm_capture::render::report::data::block;
 use serde_json::Value;
 use tar::Archive;
+
+use super::page::Page;
 
 pub struct Bundle {
     files: BTreeMap<String, Vec<u8>>,
@@ -57,7 +60,13 @@ impl Bundle {
         self.files.keys().map(String::as_str)
     }
 
-    /// Its files as they are read: those that are compressed, unpacked.
+    /// The facts of its page.
+    #[track_caller]
+    pub fn page(&self) -> Page {
+        Page::read(self.text("report.html"))
+    }
+
+    /// Its files as they are read: those that are compressed, unpacked, and what is packed in the page beside it.
     pub fn unpacked(&self) -> Vec<super::File> {
         let plain = |(name, bytes): (&String, &Vec<u8>)| {
             let mut plain = bytes.clone();
@@ -67,7 +76,9 @@ impl Bundle {
             }
             (name.clone(), plain)
         };
-        self.files.iter().map(plain).collect()
+        let facts = self.files.get("report.html").and_then(|page| block::unpacked(page));
+        let facts = facts.map(|facts| ("report.html, its data".to_owned(), facts));
+        self.files.iter().map(plain).chain(facts).collect()
     }
 
     pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {

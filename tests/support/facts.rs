@@ -10,7 +10,7 @@ use litellm_capture::{
     },
     collect::Gap,
     os::proc::ProcessId,
-    redact::{Clean, Raw, Redactor, Sources},
+    redact::{Clean, Raw, Redactions, Redactor, Sources},
     sample::{
         Slice,
         profile::{Frame, Place, Profile, Sample, Shape, StackNode, Thread},
@@ -318,6 +318,7 @@ pub fn bare(host: &str, version: &str) -> Facts {
         config: None,
         shapes: Vec::new(),
         logs: Logs::default(),
+        redactions: Redactions::default(),
         baseline: None,
     }
 }

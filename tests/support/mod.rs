@@ -7,8 +7,11 @@ pub mod cluster;
 pub mod containers;
 pub mod interpreters;
 pub mod lab;
+pub mod page;
 pub mod pythons;
 pub mod serving;
+pub mod spiky;
+pub mod storing;
 pub mod target;
 
 use std::{

@@ -28,7 +28,7 @@ use litellm_capture::{
     discover::Role,
     logs::{Finding, Kind},
     os::proc::ProcessId,
-    redact::{Clean, Raw, Redactor, Sources},
+    redact::{Clean, Raw, Redactions, Redactor, Sources},
     sample::{
         Event, OwnCost, Sampler, Slice, What,
         profile::{Frame, Place, Profile, Sample, Shape as Torn, StackNode, Thread},
@@ -89,6 +89,7 @@ fn capture(words: Words, name: &str, litellm: &str, callback_ms: u64) -> Facts {
                 words("06:15:04 - LiteLLM Proxy:ERROR: common_request_processing.py:1687 - litellm.RateLimitError"),
             )),
         },
+        redactions: Redactions::default(),
         baseline: None,
     }
 }
@@ -189,6 +190,7 @@ fn evidence(words: Words) -> Evidence {
     };
     let event = |at_us, pid, what| Event { at_us, process: worker(pid), what };
     Evidence {
+        trigger: None,
         started_utc: "2026-11-24T06:15:00Z".to_owned(),
         epoch_utc: Some("2026-11-24T06:15:00.25Z".parse().expect("a time")),
         stacks: Stacks::Taken,

@@ -160,6 +160,15 @@ fn functions_are_held_against_each_other_by_second_where_one_side_does_not_count
 }
 
 #[test]
+fn a_spike_that_a_watch_holds_against_its_calm_goes_by_the_second() {
+    let calm = || Scene::of(&[0.4]).traffic(rps(10.0));
+    let spike = || Scene::of(&[0.8]).traffic(rps(20.0)).against(calm());
+    let per = |scene: Scene| verdict(scene).comparison.unwrap().per;
+    assert_eq!(per(spike()), Per::Request);
+    assert_eq!(per(spike().fired_at(20, Vec::new())), Per::Second);
+}
+
+#[test]
 fn the_hundred_functions_that_changed_most_are_kept() {
     let mut after = Scene::empty();
     let mut before = Scene::empty();

@@ -1,6 +1,7 @@
 //! Where load comes from, the best source first, and what a life is worth.
 
 use super::*;
+use crate::analyse::evidence::Happening;
 use crate::analyse::load::{BeforeSource, Load, loads};
 use crate::traffic::Source;
 
@@ -112,4 +113,54 @@ fn a_baseline_comes_before_the_life_and_its_caveats_are_told() {
             "requests by the access log then, by /metrics/ now"
         ]
     );
+}
+
+/// Calm until second 16, busy after: a tenth of a core, then all of it; and so many requests a second, read each second.
+fn watched(calm_rps: f64, busy_rps: f64) -> Scene {
+    let mut scene = Scene::of(&[]);
+    let mut requests = 1_000.0;
+    for second in 0..=scene::SECONDS {
+        let is_busy = second > 16;
+        let user = if is_busy { 1.0 } else { 0.1 };
+        scene.row("worker-101", second * 1_000_000, &[("user_s", Some(user)), ("system_s", Some(0.0))]);
+        requests += if is_busy { busy_rps } else { calm_rps };
+        scene.facts.evidence.tallies.push(scene::tally(Source::MetricFiles, second, requests));
+    }
+    scene
+}
+
+#[test]
+fn what_a_watch_recorded_before_the_spike_is_the_best_to_hold_against() {
+    let scene =
+        watched(2.0, 2.0).version("1.106.2").lifetime(100_000.0, 420.0).against(Scene::of(&[0.1]).traffic(rps(8.0)));
+    let loads = loads(&scene.fired_at(20, Vec::new()).done());
+    let before = loads.before.unwrap();
+    assert_eq!((before.source, before.litellm_version.as_deref()), (BeforeSource::Recorder, Some("1.106.2")));
+    assert_eq!((before.load.seconds, before.load.requests, before.load.rps), (16.0, Some(32.0), Some(2.0)));
+    let near = |value: Option<f64>, expected: f64| assert!((value.unwrap() - expected).abs() < 1e-9, "{value:?}");
+    near(before.load.cores, 0.1);
+    near(loads.during.cores, 1.0);
+    assert_eq!(before.caveats, ["the 16 seconds before the spike, as capture watch recorded them"]);
+}
+
+#[test]
+fn what_was_counted_before_a_restart_is_left_out() {
+    let mut scene = watched(2.0, 2.0);
+    for tally in &mut scene.facts.evidence.tallies[4..] {
+        tally.counts[0].requests -= 1_005.0;
+    }
+    let upgraded = Happening {
+        at_us: 4_000_000,
+        what: scene::clean("LiteLLM 1.106.1 became 1.106.2"),
+        version_before: Some(scene::clean("1.106.1")),
+    };
+    let before = loads(&scene.fired_at(20, vec![upgraded]).done()).before.unwrap();
+    assert_eq!((before.load.seconds, before.load.rps), (12.0, Some(2.0)));
+    assert_eq!(before.litellm_version.as_deref(), Some("1.106.1"), "the version that the spike may be held against");
+    assert_eq!(before.caveats[1], "meanwhile LiteLLM 1.106.1 became 1.106.2");
+}
+
+#[test]
+fn too_short_a_past_is_none() {
+    assert_eq!(loads(&watched(2.0, 2.0).fired_at(9, Vec::new()).done()).before, None);
 }

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::analyse::Facts;
-use crate::analyse::evidence::{Evidence, Lifetime, Reporter, Stacks, WorkerCpu};
+use crate::analyse::evidence::{Evidence, Happening, Lifetime, Reporter, Stacks, Triggered, WorkerCpu};
 use crate::analyse::facts::Logs;
 use crate::bundle::manifest::Manifest;
 use crate::collect::fingerprint::Fingerprint;
 use crate::os::proc::ProcessId;
-use crate::redact::Clean;
+use crate::redact::{Clean, Redactions};
 use crate::sample::profile::{Frame, Interner, Place, Profile, Sample, Shape, StackNode, Thread};
 use crate::sample::{Sampler, Slice};
 use crate::series::{Reading, Series};
@@ -57,6 +57,20 @@ pub fn rps(rps: f64) -> Traffic {
     Traffic { source: Source::MetricsEndpoint, until_then: 10_000.0, rps, error_percent: 0.0, tokens: None }
 }
 
+/// What a source had counted by a second.
+pub fn tally(source: Source, second: u64, requests: f64) -> Tally<Clean> {
+    Tally {
+        source,
+        at_us: second * 1_000_000,
+        took_us: 0,
+        counts: vec![Count { route: None, status: Some(200), model: None, requests }],
+        latencies: BTreeMap::new(),
+        in_flight: None,
+        prompt_tokens: None,
+        completion_tokens: None,
+    }
+}
+
 impl Scene {
     /// Workers that use so many cores each, all of it in the router.
     pub fn of(cores: &[f64]) -> Self {
@@ -93,6 +107,7 @@ impl Scene {
         }))
         .unwrap();
         let evidence = Evidence {
+            trigger: None,
             started_utc: manifest.started_utc.clone(),
             epoch_utc: manifest.started_utc.parse().ok(),
             stacks: Stacks::Taken,
@@ -120,6 +135,7 @@ impl Scene {
             config: None,
             shapes: Vec::new(),
             logs: Logs::default(),
+            redactions: Redactions::default(),
             baseline: None,
         };
         Self { facts, readings: Vec::new(), stacks: Interner::default(), frames: Interner::default() }
@@ -210,6 +226,23 @@ impl Scene {
     pub fn lifetime(mut self, age_seconds: f64, cpu_seconds: f64) -> Self {
         let workers = self.facts.evidence.workers.len() as u32;
         self.facts.evidence.lifetime = Some(Lifetime { at_us: 0, age_seconds, cpu_seconds, workers });
+        self
+    }
+
+    /// Made by a watch: a rule was broken for four seconds at this one, and stacks are sampled from then on.
+    pub fn fired_at(mut self, second: u64, happenings: Vec<Happening>) -> Self {
+        let at_us = second * 1_000_000;
+        self.facts.evidence.trigger = Some(Triggered {
+            at_us,
+            since_us: at_us - 4_000_000,
+            condition: "cpu".to_owned(),
+            value: 0.97,
+            limit: 0.8,
+            pid: Some(FIRST_PID),
+            words: "worker 101 used 97 % of a core for 4 s (limit 80 %)".to_owned(),
+            happenings,
+        });
+        self.facts.evidence.slices = vec![Slice { from_us: at_us, to_us: SECONDS * 1_000_000 }];
         self
     }
 

@@ -55,6 +55,15 @@ fn a_late_answer_is_a_stall_of_the_busiest_main_thread() {
 }
 
 #[test]
+fn a_stall_from_before_the_spike_is_not_the_spikes() {
+    let answers = [(1_000_000, Some(3.0)), (18_000_000, Some(0.4)), (22_000_000, None), (27_000_000, Some(0.1))];
+    let scene = asked(Scene::empty(), &answers[..2]).fired_at(20, Vec::new());
+    assert_eq!(stall_of(scene).unwrap().from_us, 18_000_000);
+    let scene = asked(Scene::empty(), &answers).fired_at(20, Vec::new());
+    assert_eq!(stall_of(scene).unwrap().from_us, 22_000_000);
+}
+
+#[test]
 fn no_answer_in_time_is_a_stall_of_at_least_the_deadline() {
     let scene = asked(Scene::empty(), &[(1_000_000, Some(0.01)), (2_000_000, None), (7_000_000, Some(0.01))]);
     let stall = stall_of(scene).unwrap();

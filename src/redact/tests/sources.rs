@@ -125,6 +125,59 @@ mod command_lines {
     }
 }
 
+mod upload_urls {
+    use super::*;
+
+    const PRESIGNED: &str = "https://spikes.s3.eu-central-1.amazonaws.com/litellm-captures/{name}?X-Amz-Algorithm=AWS4-HMAC-SHA256\
+         &X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20261124%2Feu-central-1%2Fs3%2Faws4_request&X-Amz-Expires=604800\
+         &X-Amz-Signature=0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
+    /// Where a part of the path is what lets people in.
+    const CAPABILITY: &str = "https://drop.example/in/Zx93kQ7tYb21mN0pLs/{name}";
+
+    #[test]
+    fn an_upload_url_on_a_command_line_is_withheld_in_both_spellings() {
+        for url in [PRESIGNED, CAPABILITY] {
+            let argv = raws(&["capture", "watch", "--upload-url", url, &format!("--upload-url={url}"), "-o", "/data"]);
+            let mut redactor = Redactor::new(&Sources { argvs: vec![&argv], ..Sources::default() });
+            let clean: Vec<String> = redactor.argv(FILE, &argv).iter().map(Clean::to_string).collect();
+            let expected = [
+                "capture",
+                "watch",
+                "--upload-url",
+                "***secret-field***",
+                "--upload-url=***secret-field***",
+                "-o",
+                "/data",
+            ];
+            assert_eq!(clean, expected);
+            assert!(redactor.gate().scan(url.as_bytes()).is_some());
+        }
+    }
+
+    #[test]
+    fn an_upload_url_in_the_environment_is_withheld_and_found_elsewhere() {
+        for (url, part) in [
+            (PRESIGNED, "X-Amz-Signature=0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0"),
+            (CAPABILITY, "Zx93kQ7tYb21mN0pLs"),
+        ] {
+            let vars = pairs(&[("CAPTURE_UPLOAD_URL", url)]);
+            let mut redactor = Redactor::new(&Sources { environs: vec![&vars], ..Sources::default() });
+            assert_eq!(EnvVar::table(&redactor.environ(FILE, &vars))["CAPTURE_UPLOAD_URL"], "set");
+            let sent = url.replace("{name}", "litellm-cpu-vm-20261124T135144Z.tar.gz");
+            let told = text(&mut redactor, &format!("PUT {sent} failed"));
+            assert!(!told.contains(part), "{told}");
+            assert_eq!(redactor.gate().scan(told.as_bytes()), None, "{told}");
+        }
+    }
+
+    #[test]
+    fn the_host_and_folders_of_an_upload_url_stay_ordinary_words() {
+        let mut redactor = knowing(&[("CAPTURE_UPLOAD_URL", PRESIGNED)]);
+        let plain = "litellm-captures on spikes.s3.eu-central-1.amazonaws.com";
+        assert_eq!(text(&mut redactor, plain), plain);
+    }
+}
+
 mod learning {
     use super::*;
 

@@ -31,48 +31,10 @@ impl Html {
         self
     }
 
-    /// A cell of a table with text.
-    pub fn cell(&mut self, text: &str) -> &mut Self {
-        self.own("<td>").text(text).own("</td>")
-    }
-
-    /// A cell of a table with a sentence of ours.
-    pub fn prose_cell(&mut self, sentence: &str) -> &mut Self {
-        self.own("<td>").prose(sentence).own("</td>")
-    }
-
-    /// A cell of a table with a figure.
-    pub fn figure(&mut self, text: &str) -> &mut Self {
-        self.own("<td class=\"figure\">").text(text).own("</td>")
-    }
-
-    /// The head of a table; what begins with `#` stands above figures.
-    pub fn table(&mut self, heads: &[&'static str]) -> &mut Self {
-        self.own("<div class=\"wide\"><table><thead><tr>");
-        for head in heads {
-            match head.strip_prefix('#') {
-                Some(head) => self.own("<th class=\"figure\">").own(head).own("</th>"),
-                None => self.own("<th>").own(head).own("</th>"),
-            };
-        }
-        self.own("</tr></thead><tbody>\n")
-    }
-
-    /// The end of a table.
-    pub fn end_table(&mut self) -> &mut Self {
-        self.own("</tbody></table></div>\n")
-    }
-
-    /// A list of sentences; nothing where there are none.
-    pub fn list(&mut self, sentences: &[String]) -> &mut Self {
-        if sentences.is_empty() {
-            return self;
-        }
-        self.own("<ul>");
-        for sentence in sentences {
-            self.own("<li>").prose(sentence).own("</li>");
-        }
-        self.own("</ul>")
+    /// A finished element of which no byte is the target's own.
+    pub fn element(&mut self, element: &str) -> &mut Self {
+        self.0.push_str(element);
+        self
     }
 
     /// The page.

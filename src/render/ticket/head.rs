@@ -21,7 +21,7 @@ pub fn write(document: &mut Document, facts: &Facts, verdict: &Verdict) {
     table.row([
         facts.litellm_version().map_or_else(|| "unknown version, see section 6".to_owned(), code),
         version(python),
-        format!("{} for {}", utc(facts.epoch()), span((to_us - from_us) as f64 / 1e6)),
+        format!("{} for {}", utc(facts.began()), span((to_us - from_us) as f64 / 1e6)),
         host.map_or_else(|| "unknown name, see section 6".to_owned(), |host| code(host.as_str())) + &pod,
         counted(verdict.workers.len(), "worker"),
         if verdict.stacks.are_taken() { verdict.quality.grade.word() } else { "none" }.to_owned(),

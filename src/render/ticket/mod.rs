@@ -26,7 +26,9 @@ use crate::render::figures::utc;
 use crate::render::markdown::{Document, text};
 
 pub use form::{Link, form_link};
+pub use head::sentence;
 pub use missing::gaps;
+pub use timeline::event_words;
 
 /// The charts of the bundle, as pictures to drop into the ticket.
 pub const CHARTS: [&str; 4] = ["charts/cpu.png", "charts/memory.png", "charts/traffic.png", "charts/latency.png"];

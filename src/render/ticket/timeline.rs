@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::analyse::{Facts, Verdict};
 use crate::discover::Role;
 use crate::render::figures::{percent, span};
-use crate::render::markdown::{Document, Table, code};
+use crate::render::markdown::{Document, Table, code, text};
 use crate::sample::What;
 use crate::series::{column, table};
 
@@ -74,6 +74,12 @@ fn during(facts: &Facts, verdict: &Verdict) -> Vec<Moment> {
         moments.push(moment(from_us, begin.to_owned()));
         moments.push(moment(to_us, end.to_owned()));
     }
+    if let Some(trigger) = &facts.evidence.trigger {
+        moments.push(moment(trigger.since_us, "**what set the capture off began**".to_owned()));
+        moments.push(moment(trigger.at_us, format!("capture watch fired: {}", text(&trigger.words))));
+        let happenings = trigger.happenings.iter();
+        moments.extend(happenings.map(|happening| moment(happening.at_us, text(happening.what.as_str()))));
+    }
     for event in &facts.evidence.events {
         moments.push(moment(event.at_us, event_words(&event.what, event.process.pid)));
     }
@@ -91,7 +97,8 @@ fn during(facts: &Facts, verdict: &Verdict) -> Vec<Moment> {
     moments
 }
 
-fn event_words(what: &What, pid: i32) -> String {
+/// What happened to a worker, in Markdown.
+pub fn event_words(what: &What, pid: i32) -> String {
     match what {
         What::WorkerJoined => format!("worker {pid} joined"),
         What::WorkerGone => format!("worker {pid} ended"),

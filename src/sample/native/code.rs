@@ -134,10 +134,18 @@ pub fn unit_of(instruction: Instruction, raw: u64, code: &Code) -> Option<u32> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity([u64; 7]);
 
+/// Which of an identity's numbers is the name.
+const NAME: usize = 3;
+
 impl Identity {
     /// Reads it anew.
     pub(super) fn read(memory: &impl Memory, layout: &Layout, address: u64) -> Result<Self, Unreadable> {
         Self::of(&head(memory, layout, address)?, layout)
+    }
+
+    /// `co_name`, the object.
+    pub(super) fn name(&self) -> u64 {
+        self.0[NAME]
     }
 
     /// Takes it from a head.
@@ -157,7 +165,7 @@ impl Identity {
     }
 }
 
-fn head(memory: &impl Memory, layout: &Layout, address: u64) -> Result<Object, Unreadable> {
+pub(super) fn head(memory: &impl Memory, layout: &Layout, address: u64) -> Result<Object, Unreadable> {
     Object::read(memory, address, layout.code.size)
 }
 

@@ -7,8 +7,9 @@
 
 use rustc_hash::FxHashMap;
 
-use super::code::{Code, Identity, unit_of};
+use super::code::{self, Code, Identity, unit_of};
 use super::layout::{Interpreter, Layout};
+use super::mentions::Mentions;
 use super::object::{Object, Unreadable};
 use crate::os::memory::{Fault, Memory};
 
@@ -71,6 +72,8 @@ struct Kept {
     address: u64,
     /// Whether it was used since it was checked.
     is_used: bool,
+    /// What it speaks of, once that was asked for; nothing where it could not be read.
+    mentions: Option<Mentions>,
 }
 
 impl Codes {
@@ -103,6 +106,21 @@ impl Codes {
     /// For the id of another `Codes`.
     pub fn code(&self, id: CodeId) -> &Code {
         &self.kept[id.0 as usize].code
+    }
+
+    /// Whether the first code speaks of the second, so that it can call it. What it speaks of is read when first asked for.
+    pub fn speaks_of(&mut self, memory: &impl Memory, layout: &Layout, (code, other): (CodeId, CodeId)) -> bool {
+        let kept = &self.kept[code.0 as usize];
+        if kept.mentions.is_none() {
+            let head = code::head(memory, layout, kept.address).ok();
+            let head = head.filter(|head| Identity::of(head, layout) == Ok(kept.code.identity()));
+            let mentions = head.and_then(|head| Mentions::read(memory, layout, &head).ok()).unwrap_or_default();
+            self.bytes += mentions.bytes();
+            self.kept[code.0 as usize].mentions = Some(mentions);
+        }
+        let other = &self.kept[other.0 as usize];
+        let mentions = self.kept[code.0 as usize].mentions.as_ref();
+        mentions.is_some_and(|mentions| mentions.have(other.code.identity().name()) || mentions.have(other.address))
     }
 
     /// Notes that this code was met again: the next recheck looks whether it still is where it was.
@@ -181,7 +199,7 @@ impl Codes {
     fn keep(&mut self, address: u64, code: Code) -> CodeId {
         let id = CodeId(self.kept.len() as u32);
         self.bytes += code.bytes();
-        self.kept.push(Kept { code, address, is_used: true });
+        self.kept.push(Kept { code, address, is_used: true, mentions: None });
         self.at.insert(address, Known { id, checked: None });
         self.used.push(address);
         id

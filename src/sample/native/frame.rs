@@ -2,6 +2,9 @@
 
 use crate::sample::native::layout::{FrameLayout, Instruction, OWNED_BY_GENERATOR, Ownership};
 
+/// `FRAME_CREATED` of `PyFrameState` in 3.10 (`Include/cpython/frameobject.h`), as a byte.
+const FRAME_CREATED: u8 = (-2_i8).cast_unsigned();
+
 /// What a sampler wants of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame {
@@ -26,7 +29,9 @@ pub enum Owner {
     Generator,
     /// A piece of C stack between two runs of the interpreter: no function.
     Shim,
-    /// It ended, was suspended, or is about to begin: a function.
+    /// It is about to begin: a function.
+    Beginning,
+    /// It ended or was suspended: a function.
     Nobody,
 }
 
@@ -34,6 +39,7 @@ impl Frame {
     /// The frame at `address` in these bytes, which are as many as its layout says.
     pub fn parse(layout: &FrameLayout, address: u64, bytes: &[u8]) -> Option<Self> {
         let owner = match layout.owner {
+            Ownership::Generator { state, .. } if *bytes.get(state)? == FRAME_CREATED => Owner::Beginning,
             Ownership::Generator { state, .. } if *bytes.get(state)? != 0 => Owner::Nobody,
             Ownership::Generator { generator, .. } if u64::from_ne_bytes(array(bytes, generator)?) == 0 => {
                 Owner::Thread
@@ -62,6 +68,16 @@ impl Frame {
     /// one frame.
     pub fn is_plausible(&self) -> bool {
         self.executable != 0 && (self.executable | self.previous).is_multiple_of(8) && self.previous != self.address
+    }
+
+    /// Whether it is executed, as far as it tells.
+    pub fn is_executed(&self) -> bool {
+        !matches!(self.owner, Owner::Beginning | Owner::Nobody)
+    }
+
+    /// Whether it is executed as the other was, as far as it tells.
+    pub fn goes_on(&self, other: &Self) -> bool {
+        self.is_run_of(other) && self.is_executed()
     }
 
     /// Whether both are the same function, called from the same frame, wherever it is by now.

@@ -48,6 +48,8 @@ pub struct ThreadLayout {
     pub current_frame: usize,
     /// Whether `current_frame` holds the frame or is one step away.
     pub current_frame_is: Indirection,
+    /// `datastack_top`, up to where the thread's stack of frames is used; none in 3.10, which has no such stack.
+    pub stack_top: Option<usize>,
     /// `thread_id`, the pthread's.
     pub thread_id: usize,
     /// `native_thread_id`, the kernel's id in the target's own PID namespace; none in 3.10.
@@ -134,6 +136,10 @@ pub struct CodeLayout {
     pub qualname: Option<usize>,
     /// `co_linetable`, a bytes object.
     pub linetable: usize,
+    /// `co_consts`, a tuple.
+    pub consts: usize,
+    /// `co_names`, a tuple.
+    pub names: usize,
     /// `co_firstlineno`, 32 bits.
     pub firstlineno: usize,
     /// `co_code_adaptive`, where the instructions begin; none in 3.10.
@@ -151,6 +157,10 @@ pub struct ObjectLayout {
     pub bytes_size: usize,
     /// `ob_sval` of `PyBytesObject`.
     pub bytes_data: usize,
+    /// `ob_size` of `PyTupleObject`.
+    pub tuple_size: usize,
+    /// `ob_item` of `PyTupleObject`.
+    pub tuple_items: usize,
     /// `length` of `PyASCIIObject`.
     pub text_length: usize,
     /// `state` of `PyASCIIObject`, whose bits differ between versions.

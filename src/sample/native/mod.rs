@@ -4,9 +4,9 @@
 //! [`tables`], [`layout`]). The [`engine`] reads one [`worker`] after the other at each tick. A worker has a clock for
 //! each of its [`threads`], which it keeps [`watched`]; where one ran, a [`glimpse`] tells its topmost frame and the
 //! state of the GIL, a [`walk`] reads its [`frame`]s in one [`batch`], and [`stacks`] makes functions and lines of them
-//! ([`codes`], [`code`], [`lines`], [`object`], [`text`], read [`ahead`]), numbered in a [`tree`]. [`record`] is what is kept of a
-//! slice. Afterwards [`join`] makes a profile of the records, in which [`weigh`] deals out the CPU, [`gil`] tells who
-//! had the GIL, and a [`witness`] how far another engine agrees.
+//! ([`codes`], [`code`], [`lines`], [`mentions`], [`object`], [`text`], read [`ahead`]), numbered in a [`tree`].
+//! [`record`] is what is kept of a slice. Afterwards [`join`] makes a profile of the records, in which [`weigh`] deals
+//! out the CPU, [`gil`] tells who had the GIL, and a [`witness`] how far another engine agrees.
 
 mod ahead;
 pub mod attach;
@@ -24,6 +24,7 @@ mod image;
 pub mod join;
 pub mod layout;
 pub mod lines;
+mod mentions;
 pub mod names;
 pub mod object;
 mod offsets;

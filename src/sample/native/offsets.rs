@@ -10,7 +10,7 @@ use crate::sample::native::layout::{
     Way,
 };
 use crate::sample::native::refusal::{NEWEST_MINOR, Refusal};
-use crate::sample::native::tables::SHIM_OWNER;
+use crate::sample::native::tables::{CO_CONSTS, CO_NAMES, SHIM_OWNER};
 
 /// `_Py_Debug_Cookie` of `pycore_runtime.h` and `pycore_debug_offsets.h`.
 const COOKIE: &[u8; 8] = b"xdebugpy";
@@ -217,13 +217,17 @@ impl Table {
         let gil_requested = if version.minor >= 15 { Some(field("gil_requested")?) } else { None };
         let (next, interpreter, current_frame) = (field("next")?, field("interp")?, field("current_frame")?);
         let (thread_id, native_thread_id) = (field("thread_id")?, field("native_thread_id")?);
-        let fields = [next, interpreter, current_frame, thread_id, native_thread_id, gil_requested.unwrap_or(0)];
+        // It follows `datastack_chunk` in `cpython/pystate.h` and is not in the table itself.
+        let stack_top = field("datastack_chunk")? + 8;
+        let fields =
+            [next, interpreter, current_frame, thread_id, native_thread_id, stack_top, gil_requested.unwrap_or(0)];
         Some(ThreadLayout {
             size: end(&fields),
             next,
             interpreter,
             current_frame,
             current_frame_is: Indirection::Direct,
+            stack_top: Some(stack_top),
             thread_id,
             native_thread_id: Some(native_thread_id),
             gil_requested,
@@ -255,11 +259,13 @@ impl Table {
         // padding, are the last ones before `co_code_adaptive` in 3.11 to 3.15.
         let firsttraceable = instructions.checked_sub(16)?;
         Some(CodeLayout {
-            size: end(&[filename, name, qualname, linetable, firstlineno, firsttraceable]),
+            size: end(&[filename, name, qualname, linetable, firstlineno, firsttraceable, CO_NAMES]),
             filename,
             name,
             qualname: Some(qualname),
             linetable,
+            consts: CO_CONSTS,
+            names: CO_NAMES,
             firstlineno,
             instructions: Some(instructions),
             firsttraceable: Some(firsttraceable),
@@ -281,6 +287,8 @@ impl Table {
             ob_type: self.object("pyobject", "ob_type")?,
             bytes_size: self.object("bytes_object", "ob_size")?,
             bytes_data: self.object("bytes_object", "ob_sval")?,
+            tuple_size: self.object("tuple_object", "ob_size")?,
+            tuple_items: self.object("tuple_object", "ob_item")?,
             text_length: self.object("unicode_object", "length")?,
             text_state: self.object("unicode_object", "state")?,
             text_ascii,

@@ -8,7 +8,7 @@ use crate::sample::native::codes::{Claim, CodeId, Codes};
 use crate::sample::native::frame::{Frame, Owner};
 use crate::sample::native::layout::{Interpreter, Layout};
 use crate::sample::native::object::Unreadable;
-use crate::sample::native::tree::{Place, Tree};
+use crate::sample::native::tree::{Depth, Place, Tree};
 
 /// So many steps are remembered.
 const MOST_STEPS: usize = 1 << 16;
@@ -71,6 +71,19 @@ impl Stacks {
             trail.steps.clear();
         }
         Resolved { stack, unreadable }
+    }
+
+    /// Whether every call of this stack is one that there is: it was seen beyond doubt, or its caller's code speaks of what
+    /// it calls.
+    pub fn is_possible(&mut self, memory: &impl Memory, layout: &Layout, (stack, depth): (u32, Depth)) -> bool {
+        while let Some(call) = self.tree.unknown_call(stack, depth) {
+            let is_new = call.0 != call.1 && !self.tree.has_call(call);
+            if !is_new || !self.codes.speaks_of(memory, layout, (CodeId(call.0), CodeId(call.1))) {
+                return false;
+            }
+            self.tree.note_call(call);
+        }
+        true
     }
 
     /// Looks again at the code objects that were met, whether they still are where they were.

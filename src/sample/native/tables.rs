@@ -16,6 +16,12 @@ pub const OLDEST_MINOR: u8 = 10;
 /// `pycore_interpframe_structs.h`.
 pub const SHIM_OWNER: u8 = 3;
 
+/// `co_consts` and `co_names` of `PyCodeObject` from 3.11 to 3.15 (`cpython/code.h`): the first fields after its
+/// `PyVarObject`.
+pub const CO_CONSTS: usize = 24;
+/// See [`CO_CONSTS`].
+pub const CO_NAMES: usize = 32;
+
 /// Layout and way of a version that does not tell them itself.
 pub fn known(version: Version) -> Option<(Layout, Way)> {
     let (thread, frame, code, object, way) = match version.minor {
@@ -69,28 +75,31 @@ const THREAD_3_10: ThreadLayout = ThreadLayout {
     interpreter: 16,
     current_frame: 24,
     current_frame_is: Indirection::Direct,
+    stack_top: None,
     thread_id: 176,
     native_thread_id: None,
     gil_requested: None,
 };
 
 const THREAD_3_11: ThreadLayout = ThreadLayout {
-    size: 168,
+    size: 312,
     next: 8,
     interpreter: 16,
     current_frame: 56,
     current_frame_is: Indirection::ThroughCFrame(8),
+    stack_top: Some(304),
     thread_id: 152,
     native_thread_id: Some(160),
     gil_requested: None,
 };
 
 const THREAD_3_12: ThreadLayout = ThreadLayout {
-    size: 152,
+    size: 248,
     next: 8,
     interpreter: 16,
     current_frame: 56,
     current_frame_is: Indirection::ThroughCFrame(0),
+    stack_top: Some(240),
     thread_id: 136,
     native_thread_id: Some(144),
     gil_requested: None,
@@ -135,6 +144,8 @@ const CODE_3_10: CodeLayout = CodeLayout {
     name: 112,
     qualname: None,
     linetable: 120,
+    consts: 56,
+    names: 64,
     firstlineno: 40,
     instructions: None,
     firsttraceable: None,
@@ -146,6 +157,8 @@ const CODE_3_11: CodeLayout = CodeLayout {
     name: 120,
     qualname: Some(128),
     linetable: 136,
+    consts: CO_CONSTS,
+    names: CO_NAMES,
     firstlineno: 72,
     instructions: Some(184),
     firsttraceable: Some(168),
@@ -157,6 +170,8 @@ const CODE_3_12: CodeLayout = CodeLayout {
     name: 120,
     qualname: Some(128),
     linetable: 136,
+    consts: CO_CONSTS,
+    names: CO_NAMES,
     firstlineno: 68,
     instructions: Some(192),
     firsttraceable: Some(176),
@@ -167,6 +182,8 @@ const OBJECT_3_10: ObjectLayout = ObjectLayout {
     ob_type: 8,
     bytes_size: 16,
     bytes_data: 32,
+    tuple_size: 16,
+    tuple_items: 24,
     text_length: 16,
     text_state: 32,
     text_ascii: 48,

@@ -10,6 +10,15 @@ const MOST_STACKS: usize = 400_000;
 /// A function at a line: number of the code object, line.
 pub type Place = (u32, u32);
 
+/// Whether it is known how many frames a stack had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// It had those that were found.
+    Known,
+    /// Some may be missing or of another time.
+    Unknown,
+}
+
 /// Everything that was seen of one worker's stacks.
 #[derive(Debug, Default)]
 pub struct Tree {
@@ -17,6 +26,8 @@ pub struct Tree {
     stacks: Interner<StackNode>,
     /// Calls from one function to another that were seen in a stack that is whole.
     calls: FxHashSet<(u32, u32)>,
+    /// Functions that call themselves: how often they do, only the very same stack tells.
+    recursive: FxHashSet<u32>,
     /// Whether all calls of a stack are noted, by its number; as long as the highest number that was noted.
     confirmed: Vec<bool>,
 }
@@ -50,22 +61,43 @@ impl Tree {
                 self.confirmed.resize(self.stacks.items().len().max(stack as usize + 1), false);
             }
             self.confirmed[stack as usize] = true;
-            self.calls.extend(self.call(stack));
+            if let Some(call) = self.call(stack) {
+                self.note_call(call);
+            }
             next = self.parent(stack);
         }
     }
 
-    /// Whether every call of this stack was seen beyond doubt, in whatever stacks. How often a function calls itself, only
-    /// the very same stack tells.
-    pub fn is_confirmed(&self, stack: u32) -> bool {
+    /// Whether every call of this stack is known.
+    pub fn is_confirmed(&self, stack: u32, depth: Depth) -> bool {
+        self.unknown_call(stack, depth).is_none()
+    }
+
+    /// The topmost call of this stack that is not known: the functions that call and are called. Where it is not known how
+    /// deep the stack was, calls of functions that call themselves are not known either.
+    pub fn unknown_call(&self, stack: u32, depth: Depth) -> Option<(u32, u32)> {
+        let is_unclear = |call: &(u32, u32)| depth == Depth::Unknown && self.recursive.contains(&call.1);
         let mut next = Some(stack);
         while let Some(stack) = next.filter(|&stack| !self.is_noted(stack)) {
-            if self.call(stack).is_some_and(|call| call.0 == call.1 || !self.calls.contains(&call)) {
-                return false;
+            if let Some(call) = self.call(stack).filter(|call| !self.has_call(*call) || is_unclear(call)) {
+                return Some(call);
             }
             next = self.parent(stack);
         }
-        true
+        None
+    }
+
+    /// Notes that there is such a call.
+    pub fn note_call(&mut self, call: (u32, u32)) {
+        if call.0 == call.1 {
+            self.recursive.insert(call.0);
+        }
+        self.calls.insert(call);
+    }
+
+    /// Whether there is such a call.
+    pub fn has_call(&self, call: (u32, u32)) -> bool {
+        self.calls.contains(&call)
     }
 
     fn is_noted(&self, stack: u32) -> bool {
@@ -112,8 +144,8 @@ mod tests {
         }
         let possible = stack(&mut tree, &[(1, 11), (2, 22), (3, 99)]);
         let impossible = stack(&mut tree, &[(1, 10), (3, 30)]);
-        assert!(tree.is_confirmed(possible));
-        assert!(!tree.is_confirmed(impossible));
+        assert!(tree.is_confirmed(possible, Depth::Known));
+        assert!(!tree.is_confirmed(impossible, Depth::Known));
     }
 
     #[test]
@@ -123,14 +155,26 @@ mod tests {
         tree.confirm(seen);
         let shorter = stack(&mut tree, &[(1, 10), (2, 20), (2, 20)]);
         let longer = stack(&mut tree, &[(1, 10), (2, 20), (2, 20), (2, 20), (2, 20)]);
-        assert!(tree.is_confirmed(shorter));
-        assert!(!tree.is_confirmed(longer));
+        assert!(tree.is_confirmed(shorter, Depth::Unknown));
+        assert!(!tree.is_confirmed(longer, Depth::Unknown));
+        assert!(tree.is_confirmed(longer, Depth::Known));
+    }
+
+    #[test]
+    fn where_a_function_calls_itself_one_call_of_it_alone_may_stand_for_many() {
+        let mut tree = Tree::default();
+        let seen = stack(&mut tree, &[(1, 10), (2, 20), (2, 20), (3, 30)]);
+        tree.confirm(seen);
+        tree.note_call((2, 3));
+        let once = stack(&mut tree, &[(1, 10), (2, 21), (3, 30)]);
+        assert!(!tree.is_confirmed(once, Depth::Unknown));
+        assert!(tree.is_confirmed(once, Depth::Known));
     }
 
     #[test]
     fn one_frame_alone_calls_nothing_and_needs_no_confirmation() {
         let mut tree = Tree::default();
         let alone = stack(&mut tree, &[(1, 10)]);
-        assert!(tree.is_confirmed(alone));
+        assert!(tree.is_confirmed(alone, Depth::Unknown));
     }
 }

@@ -10,14 +10,14 @@
 //! copy of a callee that came after it in the same call. The leaf may be long gone by the time the root is reached: its
 //! callers were its callers all the same.
 //!
-//! A step that is not proven makes the stack doubtful, not wrong. It is not read again until it stands still, which
-//! would lose just those functions that are called often and shortly, and hand their time to others.
+//! A step that is not proven makes the stack doubtful, not wrong: whether there are such calls is told elsewhere. It is
+//! not read again until it stands still, which would lose just those functions that are called often and shortly, and
+//! hand their time to others.
 //!
 //! Where the topmost frames are is looked at just before. Which callers they have is guessed from what was last seen:
-//! each frame's caller is remembered by its address, and read along where that was right lately. What was not guessed
-//! takes a call for each step.
+//! allocators give the same places again and again, so that a function's frame that lies where it lay before mostly has
+//! the caller that it had there. Those are read along; what was not guessed takes a call for each step.
 
-use std::mem::take;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -39,21 +39,19 @@ use ask::First;
 pub const MOST_FRAMES: usize = 4_096;
 /// How often something is read that was not asked for.
 const MOST_READS: u32 = 512;
-/// So many callers are read along at first where they were as before; each time that they still are, twice as many.
-const FIRST_AHEAD: usize = 4;
-/// But no more than that.
-const MOST_AHEAD: usize = 64;
+/// No more callers than these are read along.
+const MOST_AHEAD: usize = 40;
 /// So often it is looked anew where a thread's topmost frames are.
 const MOST_AIMS: u32 = 8;
 /// Frames of a thread's stack of frames lie together in chunks of this size (`DATA_STACK_CHUNK_SIZE` in
 /// `Python/pystate.c`).
 const CHUNK: u64 = 16 << 10;
 /// Callers are remembered for so many frames.
-const MOST_LINKS: usize = 65_536;
+const MOST_CALLERS: usize = 65_536;
 /// More threads than are ever read.
 const MOST_THREADS: usize = 4_096;
-/// A first call that took so many times as long as they do was interrupted in its midst.
-const INTERRUPTED: u64 = 4;
+/// A call that came so many times as late as they do was interrupted.
+const INTERRUPTED: u64 = 3;
 
 /// Whether the frames can have stood there together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +60,8 @@ pub enum Proof {
     Whole,
     /// They did, but do not end where this thread's stacks end.
     Elsewhere,
+    /// The topmost ones changed while they were copied. There were so many.
+    Moved,
     /// They changed while they were read. Each was there, but perhaps not at the same time.
     Changed,
     /// They lead nowhere.
@@ -75,6 +75,8 @@ pub struct Top {
     pub place: u64,
     /// Which of both.
     pub is: Indirection,
+    /// Where it keeps up to where its stack of frames is used.
+    pub stack: Option<u64>,
 }
 
 /// Reads frames; what it remembers of one process makes the next reading cheap.
@@ -82,16 +84,18 @@ pub struct Top {
 pub struct Walker {
     layout: FrameLayout,
     batch: Batch,
-    links: FxHashMap<u64, Link>,
+    /// What last called a function whose frame was there.
+    callers: FxHashMap<Place, Place>,
     /// What was last seen of each thread, by the place of its pointer to the topmost frame.
     tops: FxHashMap<u64, Seen>,
     frames: Vec<Frame>,
     /// The stretches in which callers are looked for.
     copies: Vec<Range<usize>>,
-    proven: usize,
+    /// How many frames, from the leaf on, are not known to have stood there together with the others.
+    doubted: usize,
     pace: Pace,
-    /// What to ask for, the last first.
-    ahead: Vec<(u64, u64)>,
+    /// When something was read last.
+    read: Instant,
 }
 
 /// How long calls take.
@@ -103,26 +107,20 @@ struct Pace {
     most: u64,
 }
 
-/// What was last seen of a frame.
-#[derive(Debug, Clone, Copy)]
-struct Link {
-    previous: u64,
-    owner: Owner,
+/// Which function's frame is where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Place {
+    address: u64,
+    executable: u64,
 }
 
 /// What was last seen of a thread.
 #[derive(Debug, Default, Clone, Copy)]
 struct Seen {
-    /// Its topmost frame.
-    head: u64,
-    /// The topmost frame on its stack of frames: the next one begins near it.
-    on_stack: u64,
-    /// The lowest of those near it: what is below may not be there.
+    /// Up to where its stack of frames was used.
+    highest: u64,
+    /// The lowest of the frames near that: what is below may not be there.
     lowest: u64,
-    /// How many callers are worth reading along.
-    ahead: usize,
-    /// The topmost frame of the last stack that was read.
-    last: u64,
     /// The place in its `_PyCFrame` that points to the topmost frame.
     cframe: u64,
     /// Between which addresses such places were seen: its C stack lies there.
@@ -139,24 +137,13 @@ struct Start {
     is_last: bool,
 }
 
-/// What shows that a callee is still there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Witness {
-    /// Nothing: the stack is doubtful anyway.
-    None,
-    /// A frame that tells when it ended: that callee, or one above it.
-    Anchor(Frame),
-    /// The pointer to the topmost frame, and what it leads to.
-    Pointer,
-}
-
 /// Where following frames ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     /// At the root.
     Root,
-    /// At the root, by way of a step that is not proven.
-    Doubted,
+    /// At what is likely to be the root.
+    Guessed,
     /// Nowhere: in a circle, or in what is no frame.
     Nowhere,
     /// The topmost frames were not where they were expected, which is known better now.
@@ -187,10 +174,33 @@ impl Pace {
     }
 }
 
+impl Place {
+    fn of(frame: &Frame) -> Self {
+        Self { address: frame.address, executable: frame.executable }
+    }
+}
+
+impl Seen {
+    /// Notes where the pointer to the topmost frame is.
+    fn aim_at(&mut self, cframe: u64) {
+        self.cframe = cframe;
+        let (lowest, highest) = self.c_stack;
+        self.c_stack = (if lowest == 0 { cframe } else { lowest.min(cframe) }, highest.max(cframe));
+    }
+}
+
 impl Top {
     /// Of the thread whose `PyThreadState` is at an address.
     pub fn of(layout: &ThreadLayout, thread: u64) -> Self {
-        Self { place: thread.wrapping_add(layout.current_frame as u64), is: layout.current_frame_is }
+        let field = |offset: usize| thread.wrapping_add(offset as u64);
+        let (place, stack) = (field(layout.current_frame), layout.stack_top.map(field));
+        Self { place, is: layout.current_frame_is, stack }
+    }
+
+    /// The stretch that holds both.
+    fn extent(self) -> (u64, u64) {
+        let stack = self.stack.unwrap_or(self.place);
+        (self.place.min(stack), self.place.max(stack).saturating_add(8))
     }
 }
 
@@ -200,13 +210,13 @@ impl Walker {
         Self {
             layout,
             batch: Batch::default(),
-            links: FxHashMap::default(),
+            callers: FxHashMap::default(),
             tops: FxHashMap::default(),
             frames: Vec::new(),
             copies: Vec::new(),
-            proven: 0,
+            doubted: 0,
             pace: Pace { usual_ns: 0, most: INTERRUPTED },
-            ahead: Vec::new(),
+            read: Instant::now(),
         }
     }
 
@@ -217,7 +227,7 @@ impl Walker {
 
     /// How many of them, from the root on, are proven to have stood there together.
     pub fn proven(&self) -> usize {
-        self.proven
+        self.frames.len() - self.doubted
     }
 
     /// Looks at a thread; none when it is another one by now.
@@ -246,40 +256,38 @@ impl Walker {
         root: Option<u64>,
     ) -> Result<Option<(Glimpse, Proof)>, Fault> {
         let top = Top::of(&interpreter.layout.thread, thread.address);
-        let mut looks_first = true;
-        for aim in 1.. {
-            if looks_first {
-                self.aim(memory, top);
-            }
+        self.aim(memory, top);
+        for tries in 1.. {
             self.batch.clear();
             let around = Glimpse::ask_around(&mut self.batch, interpreter);
             let before = self.ask_before(top);
             let state = Glimpse::ask_thread(&mut self.batch, interpreter, thread);
-            let start = Start { top, first: self.ask_after(top, before), root, is_last: aim >= MOST_AIMS };
-            let interruption = self.read_at_once(memory)?;
+            let start = Start { top, first: self.ask_after(top, before), root, is_last: tries >= MOST_AIMS };
+            self.read = Instant::now();
+            let is_usual = self.read_on(memory, self.batch.count())?;
             let glimpse = Glimpse::tell(&self.batch, (around, state), interpreter, thread);
-            if glimpse.is_none() && self.batch.stretch(state).is_none() && self.forget(top) {
+            if glimpse.is_none() && self.batch.stretch(state).is_none() && !start.is_last {
                 // What was asked for before it is not there any more.
-                looks_first = false;
+                self.note(top, Seen { highest: 0, ..self.seen(top) });
                 continue;
             }
-            looks_first = true;
             let Some(glimpse) = glimpse else { return Ok(None) };
-            let pointer = glimpse.pointer.unwrap_or(0);
-            let end = self.follow(memory, pointer, &start).max(interruption);
+            self.take_aim(top, state);
+            let end = self.follow(memory, glimpse.pointer.unwrap_or(0), &start);
             if end != End::Missed {
-                return Ok(Some((glimpse, self.judge(end, &start))));
+                return Ok(Some((glimpse, self.judge(end, &start, is_usual))));
             }
         }
         Ok(None)
     }
 
-    /// Reads what was asked for first, and tells whether all of it can be of one time.
-    fn read_at_once(&mut self, memory: &impl Memory) -> Result<End, Fault> {
-        let begun = Instant::now();
+    /// Reads what was asked for, so many stretches, and tells whether it came as soon as such calls do: else what stood in
+    /// their midst can have gone and come again.
+    fn read_on(&mut self, memory: &impl Memory, stretches: usize) -> Result<bool, Fault> {
         self.batch.read(memory)?;
-        let is_usual = self.pace.is_usual(begun.elapsed(), self.batch.count());
-        Ok(if is_usual { End::Root } else { End::Doubted })
+        let now = Instant::now();
+        let took = now.duration_since(std::mem::replace(&mut self.read, now));
+        Ok(self.pace.is_usual(took, stretches))
     }
 
     /// The topmost frame, by the pointer to it or to its `_PyCFrame`; none where that was not read along.
@@ -289,81 +297,55 @@ impl Walker {
         self.batch.at(place, 8, copies).and_then(|(bytes, _)| word(bytes))
     }
 
-    /// The topmost frame, by the pointer that was asked for.
-    fn told_head(&self, top: Top, asked: &Range<usize>) -> Option<u64> {
-        let pointer = self.batch.stretch(asked.start).and_then(word)?;
-        self.head(top, pointer, asked.clone())
-    }
-
     /// Follows the frames from the topmost one to the root.
     fn follow(&mut self, memory: &impl Memory, pointer: u64, start: &Start) -> End {
         self.frames.clear();
+        self.doubted = 0;
         let Start { top, first, root, is_last } = start;
         let miss = if *is_last { End::Nowhere } else { End::Missed };
         let Some(head) = self.head(*top, pointer, first.cframe.clone()) else { return miss };
-        // These were copied while what was called by the frames in them stood.
         self.copies.clear();
-        self.copies.push(first.after.start..first.nearest.end);
-        let mut is_ahead_left = !first.ahead.is_empty();
-        let (mut next, mut hint, mut end) = (head, first.after.start, End::Root);
-        let (mut reads, mut ahead, mut is_as_before) = (0_u32, 0, true);
-        let (mut anchor, mut circle) = (None, u64::MAX);
+        self.copies.push(first.after.clone());
+        let (mut next, mut hint, mut reads) = (head, first.after.start, 0);
+        // The last frame that tells its end and had not come to it; and whether what follows may not have called it.
+        let (mut anchor, mut is_adrift, mut circle) = (None, false, u64::MAX);
+        let mut end = End::Root;
         while next != 0 {
             if self.frames.len() == MOST_FRAMES {
                 return End::Nowhere;
             }
             let Some((mut frame, index)) = self.find(next, hint) else {
-                if take(&mut is_ahead_left) && self.is_still(anchor, first.ahead.end - 1) {
-                    self.copies.push(first.ahead.clone());
-                    continue;
-                }
-                if self.frames.is_empty() && !is_last {
-                    return End::Missed;
-                }
-                ahead = if is_as_before { (2 * ahead).clamp(FIRST_AHEAD, MOST_AHEAD) } else { 0 };
-                if reads == 0 {
-                    self.learn_ahead(*top, is_as_before);
-                }
                 reads += 1;
-                let witness = match anchor {
-                    _ if end != End::Root => Witness::None,
-                    Some(anchor) => Witness::Anchor(anchor),
-                    None => Witness::Pointer,
-                };
-                is_ahead_left = false;
-                match self.step(memory, *top, next, ahead, witness) {
+                is_adrift = match self.step(memory, *top, next, anchor) {
                     _ if reads > MOST_READS => return End::Nowhere,
                     Step::Failed => return End::Nowhere,
-                    Step::Doubted if witness == Witness::Pointer && !is_last => {
-                        self.expect(start, next);
-                        return End::Missed;
-                    }
-                    Step::Doubted => end = End::Doubted,
-                    Step::Proven => {}
+                    Step::Doubted => true,
+                    Step::Proven => false,
+                };
+                if is_adrift {
+                    (self.doubted, anchor) = (self.frames.len(), None);
                 }
                 continue;
             };
-            let link = self.links.get(&next).copied();
-            let is_over = frame.owner == Owner::Nobody && !self.frames.is_empty();
             if !frame.is_plausible() {
                 return End::Nowhere;
             }
-            is_as_before = link.is_some_and(|link| link.previous == frame.previous);
-            if frame.previous != 0 && self.tells_its_end(frame.owner) {
-                anchor = Some(frame);
-            }
-            // What ended or was suspended meanwhile has no caller any more; the one that it had was seen before.
-            let lost = (frame.previous == 0 && Some(next) != *root).then_some(link).flatten();
-            if let Some(link) = lost.filter(|link| link.previous != 0) {
-                frame.previous = link.previous;
-                end = End::Doubted;
-            } else if is_over {
-                if frame.previous == 0 {
-                    return End::Nowhere;
-                }
-                end = End::Doubted;
+            let is_beginning = frame.owner == Owner::Beginning && self.frames.is_empty();
+            let known = self.callers.get(&Place::of(&frame)).filter(|_| frame.previous == 0 && Some(next) != *root);
+            if !frame.is_executed() && !is_beginning {
+                // What it says of its caller is of another time.
+                (anchor, is_adrift, end) = (None, true, End::Guessed);
+            } else if let Some(caller) = known {
+                // What was suspended meanwhile has no caller any more; the one that it last had was its.
+                (frame.previous, anchor, is_adrift) = (caller.address, None, true);
+            } else if frame.is_executed() && frame.previous != 0 && self.tells_its_end(frame.owner) {
+                // It runs: so what follows called it.
+                (anchor, is_adrift) = (Some(frame), false);
             }
             self.frames.push(frame);
+            if is_adrift {
+                self.doubted = self.frames.len();
+            }
             (next, hint) = (frame.previous, index);
             if next == circle {
                 return End::Nowhere;
@@ -376,53 +358,39 @@ impl Walker {
         end
     }
 
-    /// Remembers what was found, and the caller that was read last, so that they are read at once.
-    fn expect(&mut self, start: &Start, caller: u64) {
-        self.remember(start);
-        if let Some((frame, _)) = self.copies.last().and_then(|last| self.frame_at(caller, last.clone())) {
-            self.links.insert(caller, Link { previous: frame.previous, owner: frame.owner });
-        }
-        let seen = self.seen(start.top);
-        self.note(start.top, Seen { ahead: seen.ahead.max(FIRST_AHEAD), ..seen });
-    }
-
-    /// Reads a frame that was not asked for, and so many of its callers as they were when last seen.
-    fn step(&mut self, memory: &impl Memory, top: Top, frame: u64, ahead: usize, witness: Witness) -> Step {
+    /// Reads a frame that was not asked for, and its callers as they were when last seen. Whether it still called what it
+    /// called is looked at after it: by the anchor, or without one by what is topmost by then.
+    fn step(&mut self, memory: &impl Memory, top: Top, frame: u64, anchor: Option<Frame>) -> Step {
         let first = self.batch.count();
-        let (from, to) = self.pages(frame);
+        let (from, to) = self.extent(frame);
         if !self.batch.add(from, (to - from) as usize) {
             return Step::Failed;
         }
-        let mut next = self.links.get(&frame).map_or(0, |link| link.previous);
-        for _ in 0..ahead {
-            let Some(link) = self.links.get(&next).copied() else { break };
-            let (from, to) = self.extent(next, link.owner);
-            if !self.batch.holds(from, to, first) {
-                self.batch.add(from, (to - from) as usize);
-            }
-            next = link.previous;
-        }
+        // What is topmost is so for a moment only. A frame that tells its end shows itself that its callers are there.
+        let shows_itself = anchor.is_none() && self.tells_its_end(self.owner_of(top, frame));
+        let soon = shows_itself.then(|| self.ask_again(top));
+        let callers = self.batch.count();
+        self.ask_callers(top, frame, first);
         let again = self.batch.count();
-        self.copies.push(first..again);
-        let mut asked = None;
-        match witness {
-            Witness::None => {}
-            Witness::Anchor(anchor) => {
-                self.batch.add(anchor.address, self.layout.size);
-            }
-            Witness::Pointer => asked = Some(self.ask_again(top, self.frames.len())),
+        let late = (anchor.is_none() && !shows_itself).then(|| self.ask_again(top));
+        if let Some(shown) = anchor.map(|anchor| anchor.address).or(shows_itself.then_some(frame)) {
+            self.batch.add(shown, self.layout.size);
         }
         // What comes of it is seen below.
-        let _ = self.batch.read(memory);
+        let is_usual = self.read_on(memory, self.batch.count() - first).unwrap_or(false);
         if self.batch.stretch(first).is_none() {
             return Step::Failed;
         }
-        let is_proven = match witness {
-            Witness::None => false,
-            Witness::Anchor(anchor) => self.is_still(Some(anchor), again),
-            Witness::Pointer => asked.is_some_and(|asked| self.leads_to(top, &asked, self.frames.len(), frame)),
+        self.copies.push(first..first + 1);
+        let found = self.frame_at(frame, first..first + 1).map(|(found, _)| found);
+        if !shows_itself || self.is_still(found.filter(|found| self.tells_its_end(found.owner)), again) {
+            self.copies.push(callers..again);
+        }
+        let is_proven = match soon.or(late) {
+            Some(asked) => self.is_there(top, &asked, found),
+            None => self.is_still(anchor, again),
         };
-        if is_proven { Step::Proven } else { Step::Doubted }
+        if is_proven && is_usual { Step::Proven } else { Step::Doubted }
     }
 
     /// Whether a frame has no caller any more once it ended or was suspended. What was on the thread's stack stays
@@ -431,37 +399,26 @@ impl Walker {
         owner == Owner::Generator || self.layout.is_of_objects()
     }
 
-    fn remember(&mut self, start: &Start) {
-        if self.links.len() > MOST_LINKS {
-            self.links.clear();
+    /// Remembers which callers were found, and how far down the frames on the thread's stack go.
+    fn remember(&mut self, top: Top) {
+        if self.callers.len() > MOST_CALLERS {
+            self.callers.clear();
         }
-        let is_end = |frame: &Frame| start.root.is_none_or(|root| root == frame.address);
-        for frame in self.frames.iter().filter(|frame| frame.previous != 0 || is_end(frame)) {
-            self.links.insert(frame.address, Link { previous: frame.previous, owner: frame.owner });
+        let on_stack = self.frames.iter().find(|frame| frame.owner == Owner::Thread).map(|frame| frame.address);
+        let on_stack = on_stack.filter(|_| top.stack.is_some());
+        let is_near = |frame: &Frame| {
+            frame.owner == Owner::Thread && on_stack.is_some_and(|top| frame.address.abs_diff(top) < CHUNK)
+        };
+        for pair in self.frames[self.doubted..].windows(2) {
+            // What is near the top is read anyway.
+            if !is_near(&pair[0]) || !is_near(&pair[1]) {
+                self.callers.insert(Place::of(&pair[0]), Place::of(&pair[1]));
+            }
         }
-        let mut seen = self.seen(start.top);
-        seen.last = self.frames.first().map_or(0, |frame| frame.address);
-        let on_stack = self.frames.iter().find(|frame| frame.owner == Owner::Thread);
-        let is_near = |frame: &Frame, top: u64| frame.owner == Owner::Thread && frame.address.abs_diff(top) < CHUNK;
-        if let Some(on_stack) = on_stack {
-            let near = self.frames.iter().filter(|frame| is_near(frame, on_stack.address));
-            seen.on_stack = on_stack.address;
-            seen.lowest = near.map(|frame| frame.address).min().unwrap_or(seen.on_stack);
+        let lowest = self.frames.iter().filter(|frame| is_near(frame)).map(|frame| frame.address).min();
+        if let Some(lowest) = lowest {
+            self.note(top, Seen { lowest, ..self.seen(top) });
         }
-        self.note(start.top, seen);
-    }
-
-    /// Notes whether a caller that had to be read was the one that it was before: then reading it along would have been
-    /// better.
-    fn learn_ahead(&mut self, top: Top, is_as_before: bool) {
-        let mut seen = self.seen(top);
-        seen.ahead = if is_as_before { (2 * seen.ahead).clamp(FIRST_AHEAD, MOST_AHEAD) } else { seen.ahead / 2 };
-        self.note(top, seen);
-    }
-
-    /// Forgets where a thread was; false when that was not known anyway.
-    fn forget(&mut self, top: Top) -> bool {
-        self.tops.remove(&top.place).is_some()
     }
 
     fn seen(&self, top: Top) -> Seen {

@@ -9,12 +9,12 @@ use crate::sample::native::frame::{Frame, Owner};
 use crate::sample::native::record::{NativeSample, State, ThreadSamples};
 use crate::sample::native::stacks::{Stacks, Trail};
 use crate::sample::native::threads::PythonThread;
+use crate::sample::native::tree::Depth;
 use crate::sample::native::walk::Proof;
 
-/// Most threads of a worker sleep most of the time. One that did so for `QUIET_US` is looked at only so often.
+/// Most threads of a worker sleep most of the time. One is left alone for half as long as it has been asleep, and for no
+/// longer than this.
 const REST_US: u64 = 100_000;
-/// Longer than the pauses of a thread that works now and then.
-const QUIET_US: u64 = 300_000;
 /// A thread that waits for the GIL wakes every five milliseconds (`interval` in `struct _gil_runtime_state`), finds it
 /// taken, asks for it and sleeps on; it uses less than this for each time.
 const LOOK_FOR_GIL_NS: u64 = 50_000;
@@ -51,7 +51,7 @@ pub(super) struct Watched {
     pub(super) slept_us: u64,
     pub(super) samples: Vec<NativeSample>,
     /// Samples whose stacks changed while they were read: whether they can have stood there is told by the others.
-    pub(super) doubtful: Vec<usize>,
+    pub(super) doubtful: Vec<(usize, Depth)>,
 }
 
 /// Where a thread's stacks end.
@@ -78,7 +78,7 @@ pub(super) enum Worth {
     /// It stood there.
     Whole,
     /// It stood there if all its calls are known from others.
-    Doubtful,
+    Doubtful(Depth),
     /// It did not.
     #[default]
     Torn,
@@ -139,7 +139,7 @@ impl Watched {
         if !since.is_nothing() {
             self.awake_us = now_us;
         }
-        self.due_us = if now_us > self.awake_us + QUIET_US { now_us + REST_US } else { now_us };
+        self.due_us = now_us + (now_us.saturating_sub(self.awake_us) / 2).min(REST_US);
         self.last = reading;
         self.last_us = now_us;
         since
@@ -147,9 +147,9 @@ impl Watched {
 
     /// Its samples, each with the last word on its stack.
     pub(super) fn take(&mut self, stacks: &Stacks) -> ThreadSamples {
-        for sample in self.doubtful.drain(..) {
+        for (sample, depth) in self.doubtful.drain(..) {
             if let Some(sample) = self.samples.get_mut(sample)
-                && !sample.stack.is_some_and(|stack| stacks.tree.is_confirmed(stack))
+                && !sample.stack.is_some_and(|stack| stacks.tree.is_confirmed(stack, depth))
             {
                 sample.state = sample.state.with(State::TORN);
             }
@@ -182,11 +182,12 @@ impl Ends {
     pub(super) fn judge(&mut self, proof: Proof, last: Option<&Frame>) -> Worth {
         let worth = match proof {
             Proof::Whole | Proof::Elsewhere => Worth::Whole,
-            Proof::Changed => Worth::Doubtful,
+            Proof::Moved => Worth::Doubtful(Depth::Known),
+            Proof::Changed => Worth::Doubtful(Depth::Unknown),
             Proof::Broken => return Worth::Torn,
         };
         // A suspended coroutine has no caller either, but is nobody's base.
-        let base = last.filter(|last| !matches!(last.owner, Owner::Generator | Owner::Nobody)).map(|last| last.address);
+        let base = last.filter(|last| last.is_executed() && last.owner != Owner::Generator).map(|last| last.address);
         let Some(base) = base else { return if last.is_none() { worth } else { Worth::Torn } };
         let is_root = self.root == Some(base) || self.learn(base);
         if is_root {

@@ -30,8 +30,8 @@ use crate::sample::profile::StackNode;
 
 /// The stack of a thread that sleeps on is read only so often.
 const LOOK_AT_SLEEPERS_US: u64 = 500_000;
-/// How often a stack that changed while it was read, and has calls that were never seen otherwise, is read again.
-const MOST_RETRIES: u32 = 2;
+/// How often a stack is read again that changed while it was read and has calls that nothing else speaks for.
+const MOST_RETRIES: u32 = 6;
 /// How often it is tried again to attach to a process that is not as it should be.
 const SETTLE_TRIES: u32 = 5;
 /// And how long it is waited in between.
@@ -302,7 +302,13 @@ impl NativeWorker {
         // One that was at work mostly still is, and then who holds the GIL tells so for less than the kernel asks.
         let mut is_on = if thread.was_on { None } else { Some(thread.activity.is_running().unwrap_or(false)) };
         let looks_at_stack = is_due || is_on.unwrap_or(true);
-        let seen = if looks_at_stack { self.read_stack(thread) } else { self.glimpse(thread) };
+        // One that may wait for the GIL is looked at for who has it.
+        let may_wait = since.is_in_vain() || self.interpreter.layout.thread.gil_requested.is_some();
+        let seen = match looks_at_stack {
+            true => self.read_stack(thread),
+            false if may_wait => self.glimpse(thread),
+            false => Ok(Seen::default()),
+        };
         let mut seen = seen.unwrap_or_else(|_| {
             self.counts.failed += 1;
             Seen::default()
@@ -326,8 +332,8 @@ impl NativeWorker {
         ];
         let flags = state.into_iter().filter(|&(_, is_set)| is_set);
         let state = flags.fold(State::NONE, |state, (flag, _)| state.with(flag));
-        if seen.worth == Worth::Doubtful {
-            thread.doubtful.push(thread.samples.len());
+        if let Worth::Doubtful(depth) = seen.worth {
+            thread.doubtful.push((thread.samples.len(), depth));
         }
         let &Since { at_us, span_us, cpu_ns, run_delay_ns, .. } = since;
         thread.samples.push(NativeSample { at_us, span_us, cpu_ns, run_delay_ns, stack: seen.stack, state });
@@ -356,23 +362,34 @@ impl NativeWorker {
         }
         (seen.stack, seen.worth) = self.judge(thread, proof);
         for _ in 0..MOST_RETRIES {
-            let is_known = |stack: Option<u32>| stack.is_some_and(|stack| self.stacks.tree.is_confirmed(stack));
-            if seen.worth == Worth::Whole || seen.worth == Worth::Doubtful && is_known(seen.stack) {
+            if self.is_good(&seen) {
                 break;
             }
             self.counts.retries += 1;
             let walked = self.walker.walk(&self.memory, &self.interpreter, &python, thread.ends.root)?;
             let Some((_, proof)) = walked else { break };
-            let (stack, worth) = self.judge(thread, proof);
             // By now the callers are known where they are, and the second look comes some microseconds after the first
             // wherever the thread is: it is as good, and is not waited for until it stands still.
-            if worth == Worth::Whole || seen.worth == Worth::Torn {
-                (seen.stack, seen.worth) = (stack, worth);
+            let (stack, worth) = self.judge(thread, proof);
+            let again = Seen { stack, worth, ..seen };
+            if seen.worth == Worth::Torn || self.is_good(&again) {
+                seen = again;
             }
         }
         self.counts.read += u64::from(seen.stack.is_some());
         self.counts.failed += u64::from(seen.stack.is_none() && !self.walker.frames().is_empty());
         Ok(seen)
+    }
+
+    /// Whether it stood there, as far as can be told.
+    fn is_good(&mut self, seen: &Seen) -> bool {
+        match (seen.worth, seen.stack) {
+            (Worth::Whole, _) => true,
+            (Worth::Doubtful(depth), Some(stack)) => {
+                self.stacks.is_possible(&self.memory, &self.interpreter.layout, (stack, depth))
+            }
+            _ => false,
+        }
     }
 
     /// What the frames that were just read stand for, and what that is worth.

@@ -1,1 +1,1 @@
-"""What sampling costs: the measurements of `scripts/bench`, one a module."""
+"""What sampling and watching cost: the measurements of `scripts/bench`, one a module."""

@@ -38,9 +38,17 @@ def cpu_seconds(pid: int) -> float:
     return time.clock_gettime((~pid << 3) | CPUCLOCK_SCHED)
 
 
+def memory_megabytes(pid: int) -> float:
+    return status_megabytes(pid, "VmRSS:")
+
+
 def peak_megabytes(pid: int) -> float:
+    return status_megabytes(pid, "VmHWM:")
+
+
+def status_megabytes(pid: int, name: str) -> float:
     status = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) / 1024
+    return next(int(line.split()[1]) for line in status if line.startswith(name)) / 1024
 
 
 def childrens_cpu_seconds(pid: int) -> float:

@@ -34,6 +34,8 @@ def told(code):
         "function": getattr(code, "co_qualname", code.co_name),
         "file": code.co_filename,
         "first_line": code.co_firstlineno,
+        "speaks_of": [id(each) for each in (*code.co_names, *code.co_consts)],
+        "name": id(code.co_name),
         "units": len(code.co_code) // 2,
         "runs": [(begin // 2, end // 2, line) for begin, end, line in code.co_lines()],
     }

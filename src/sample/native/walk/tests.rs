@@ -22,11 +22,12 @@ const LAYOUT: FrameLayout = FrameLayout {
 };
 /// Where a thread says which frame is its topmost, and who it is.
 const THREAD_LAYOUT: ThreadLayout = ThreadLayout {
-    size: 32,
+    size: 40,
     next: 24,
     interpreter: 16,
     current_frame: 0,
     current_frame_is: Indirection::Direct,
+    stack_top: Some(32),
     thread_id: 8,
     native_thread_id: None,
     gil_requested: None,
@@ -67,7 +68,9 @@ fn lay(pages: &mut Pages, frames: &[Laid]) {
         pages.write(frame.address, &bytes);
         previous = frame.address;
     }
+    let on_stack = frames.iter().filter(|frame| frame.owner == 0).map(|frame| frame.address + 80);
     pages.write_u64(THREAD.address, previous);
+    pages.write_u64(THREAD.address + 32, on_stack.max().unwrap_or(STACK));
     pages.write_u64(THREAD.address + 8, THREAD.ident);
     pages.write_u64(THREAD.address + 16, INTERPRETER);
     pages.write_u64(INTERPRETER, THREAD.address);
