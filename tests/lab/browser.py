@@ -57,7 +57,9 @@ class Page:
         self.driver.get(self.url)
 
     def resize(self, width: int, height: int = HEIGHT) -> None:
+        """And until what follows the width has been drawn anew."""
         self.driver.set_window_size(width, height)
+        self.rest()
 
     def run(self, script: str, *arguments: object) -> Any:
         return self.driver.execute_script(script, *arguments)
