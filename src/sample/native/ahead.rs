@@ -1,6 +1,7 @@
 //! Memory of which some places are read beforehand, in one call: objects tell their lengths in their heads, and asking for
 //! each head and then for each body costs more than reading a little too much.
 
+use std::cell::Cell;
 use std::ops::Range;
 
 use crate::os::memory::{Fault, Memory, Stretch};
@@ -12,6 +13,7 @@ pub struct ReadAhead<'memory, M> {
     /// Addresses, and where in `bytes` they are.
     places: Vec<(Range<u64>, usize)>,
     bytes: Vec<u8>,
+    was_enough: Cell<bool>,
 }
 
 impl<'memory, M: Memory> ReadAhead<'memory, M> {
@@ -30,12 +32,12 @@ impl<'memory, M: Memory> ReadAhead<'memory, M> {
             left -= came;
             at += length;
         }
-        Self { behind, places, bytes }
+        Self { behind, places, bytes, was_enough: Cell::new(true) }
     }
 
-    /// The memory as it is now.
-    pub fn behind(&self) -> &'memory M {
-        self.behind
+    /// Whether all that was wanted so far had been read beforehand.
+    pub fn was_enough(&self) -> bool {
+        self.was_enough.get()
     }
 
     fn known(&self, stretch: &Stretch) -> Option<&[u8]> {
@@ -54,7 +56,10 @@ impl<M: Memory> Memory for ReadAhead<'_, M> {
                 into.get_mut(..known.len()).ok_or(Fault::Unmapped)?.copy_from_slice(known);
                 Ok(known.len())
             }
-            _ => self.behind.read(stretches, into),
+            _ => {
+                self.was_enough.set(false);
+                self.behind.read(stretches, into)
+            }
         }
     }
 }
@@ -83,6 +88,7 @@ mod tests {
         let copied = image.copied();
         assert_eq!((read(&ahead, 0x1004), read(&ahead, 0x9002)), (Ok(*b"first"), Ok(*b"other")));
         assert_eq!(image.copied(), copied);
+        assert!(ahead.was_enough());
     }
 
     #[test]
@@ -90,6 +96,7 @@ mod tests {
         let image = image();
         let ahead = ReadAhead::new(&image, &[(0x1000, 6), (0xdead_0000, 8), (0x9000, 7)]);
         assert_eq!((read(&ahead, 0x1004), read(&ahead, 0x9002)), (Ok(*b"first"), Ok(*b"other")));
+        assert!(!ahead.was_enough());
         assert_eq!(read(&ahead, 0xdead_0000), Err(Fault::Unmapped));
     }
 }

@@ -70,12 +70,14 @@ impl Code {
     pub fn read(memory: &impl Memory, layout: &Layout, address: u64) -> Result<Self, Unreadable> {
         let at = &layout.code;
         let head = head(memory, layout, address)?;
-        let parts = [head.u64(at.qualname.unwrap_or(at.name))?, head.u64(at.filename)?, head.u64(at.linetable)?];
-        let memory =
-            &ReadAhead::new(memory, &[(parts[0], NAME_AHEAD), (parts[1], FILE_AHEAD), (parts[2], LINES_AHEAD)]);
+        let (name, file) = (head.u64(at.qualname.unwrap_or(at.name))?, head.u64(at.filename)?);
+        let table = head.u64(at.linetable)?;
+        // The head comes once more, after its parts: if it is still the same by then, they were its parts.
+        let wanted = [(name, NAME_AHEAD), (file, FILE_AHEAD), (table, LINES_AHEAD), (address, at.size)];
+        let (memory, behind) = (&ReadAhead::new(memory, &wanted), memory);
         let first_line = head.u32(at.firstlineno)?.cast_signed().max(0).cast_unsigned();
-        let function = text(memory, &layout.object, parts[0], LONGEST_NAME)?;
-        let file = text(memory, &layout.object, parts[1], LONGEST_FILE)?;
+        let function = text(memory, &layout.object, name, LONGEST_NAME)?;
+        let file = text(memory, &layout.object, file, LONGEST_FILE)?;
         let code = Self {
             function,
             file,
@@ -86,8 +88,12 @@ impl Code {
             lines: lines(memory, layout, &head, first_line)?,
             identity: Identity::of(&head, layout)?,
         };
-        let unchanged = Identity::read(memory.behind(), layout, address)? == code.identity;
-        if unchanged { Ok(code) } else { Err(Unreadable::Changed) }
+        let last = if memory.was_enough() {
+            Identity::read(memory, layout, address)?
+        } else {
+            Identity::read(behind, layout, address)?
+        };
+        if last == code.identity { Ok(code) } else { Err(Unreadable::Changed) }
     }
 
     /// The line of the instruction at a code unit; 0 where none is known.

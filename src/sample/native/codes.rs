@@ -20,7 +20,7 @@ const MOST_CODES: usize = 1 << 16;
 const MOST_BYTES: usize = 128 << 20;
 
 /// Most code objects that one recheck looks at; the others wait for the next one.
-const MOST_CHECKED: usize = 2048;
+const MOST_CHECKED: usize = 128;
 
 /// A code object as it was once read. Samples keep it, whatever is at its address later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -31,9 +31,11 @@ use crate::sample::native::layout::{FrameLayout, Indirection, Interpreter, Threa
 use crate::sample::native::threads::PythonThread;
 
 mod ask;
+mod callers;
 mod proof;
 
 use ask::First;
+use callers::{Callers, Place};
 
 /// Deeper stacks are cut: Python's own limit is 1,000 unless it was raised.
 pub const MOST_FRAMES: usize = 4_096;
@@ -46,8 +48,6 @@ const MOST_AIMS: u32 = 8;
 /// Frames of a thread's stack of frames lie together in chunks of this size (`DATA_STACK_CHUNK_SIZE` in
 /// `Python/pystate.c`).
 const CHUNK: u64 = 16 << 10;
-/// Callers are remembered for so many frames.
-const MOST_CALLERS: usize = 65_536;
 /// More threads than are ever read.
 const MOST_THREADS: usize = 4_096;
 /// A call that came so many times as late as they do was interrupted.
@@ -85,7 +85,7 @@ pub struct Walker {
     layout: FrameLayout,
     batch: Batch,
     /// What last called a function whose frame was there.
-    callers: FxHashMap<Place, Place>,
+    callers: Callers,
     /// What was last seen of each thread, by the place of its pointer to the topmost frame.
     tops: FxHashMap<u64, Seen>,
     frames: Vec<Frame>,
@@ -105,13 +105,6 @@ struct Pace {
     usual_ns: u64,
     /// So many times as long is out of the usual.
     most: u64,
-}
-
-/// Which function's frame is where.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Place {
-    address: u64,
-    executable: u64,
 }
 
 /// What was last seen of a thread.
@@ -174,12 +167,6 @@ impl Pace {
     }
 }
 
-impl Place {
-    fn of(frame: &Frame) -> Self {
-        Self { address: frame.address, executable: frame.executable }
-    }
-}
-
 impl Seen {
     /// Notes where the pointer to the topmost frame is.
     fn aim_at(&mut self, cframe: u64) {
@@ -210,7 +197,7 @@ impl Walker {
         Self {
             layout,
             batch: Batch::default(),
-            callers: FxHashMap::default(),
+            callers: Callers::default(),
             tops: FxHashMap::default(),
             frames: Vec::new(),
             copies: Vec::new(),
@@ -256,7 +243,9 @@ impl Walker {
         root: Option<u64>,
     ) -> Result<Option<(Glimpse, Proof)>, Fault> {
         let top = Top::of(&interpreter.layout.thread, thread.address);
-        self.aim(memory, top);
+        if top.is != Indirection::Direct || self.seen(top).highest == 0 {
+            self.aim(memory, top);
+        }
         for tries in 1.. {
             self.batch.clear();
             let around = Glimpse::ask_around(&mut self.batch, interpreter);
@@ -272,7 +261,14 @@ impl Walker {
                 continue;
             }
             let Some(glimpse) = glimpse else { return Ok(None) };
+            let expected = self.topmost_extent(top);
             self.take_aim(top, state);
+            let highest = self.seen(top).highest;
+            let is_near = expected.is_none_or(|expected| expected.start < highest && highest <= expected.end);
+            if tries == 1 && !is_near {
+                // Where its frames were at the last sample they are not any more.
+                continue;
+            }
             let end = self.follow(memory, glimpse.pointer.unwrap_or(0), &start);
             if end != End::Missed {
                 return Ok(Some((glimpse, self.judge(end, &start, is_usual))));
@@ -331,7 +327,8 @@ impl Walker {
                 return End::Nowhere;
             }
             let is_beginning = frame.owner == Owner::Beginning && self.frames.is_empty();
-            let known = self.callers.get(&Place::of(&frame)).filter(|_| frame.previous == 0 && Some(next) != *root);
+            let is_cut_off = frame.previous == 0 && Some(next) != *root;
+            let known = if is_cut_off { self.callers.get(Place::of(&frame)) } else { None };
             if !frame.is_executed() && !is_beginning {
                 // What it says of its caller is of another time.
                 (anchor, is_adrift, end) = (None, true, End::Guessed);
@@ -401,9 +398,6 @@ impl Walker {
 
     /// Remembers which callers were found, and how far down the frames on the thread's stack go.
     fn remember(&mut self, top: Top) {
-        if self.callers.len() > MOST_CALLERS {
-            self.callers.clear();
-        }
         let on_stack = self.frames.iter().find(|frame| frame.owner == Owner::Thread).map(|frame| frame.address);
         let on_stack = on_stack.filter(|_| top.stack.is_some());
         let is_near = |frame: &Frame| {
@@ -412,7 +406,7 @@ impl Walker {
         for pair in self.frames[self.doubted..].windows(2) {
             // What is near the top is read anyway.
             if !is_near(&pair[0]) || !is_near(&pair[1]) {
-                self.callers.insert(Place::of(&pair[0]), Place::of(&pair[1]));
+                self.callers.note(Place::of(&pair[0]), Place::of(&pair[1]));
             }
         }
         let lowest = self.frames.iter().filter(|frame| is_near(frame)).map(|frame| frame.address).min();

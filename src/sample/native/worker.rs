@@ -172,15 +172,25 @@ impl NativeWorker {
     /// Looks for threads that began or ended since the last look, and at code objects that may have changed.
     pub fn look_for_threads(&mut self, now_us: u64) {
         let begun_us = thread_cpu_us();
-        let stat = self.procfs.same(self.id).and_then(|process| process.stat().ok());
+        let stat = self.process.stat().ok().filter(|stat| stat.starttime == self.id.start_ticks);
         self.became_another |= stat.as_ref().is_some_and(|stat| image(stat) != self.image);
-        let is_there = stat.is_some_and(|stat| !self.is_left_over(&stat));
-        if !is_there || self.list_threads(now_us, Counted::Since(self.listed_us)).is_err() {
-            self.gone = true;
+        match stat {
+            Some(stat) if !self.is_left_over(&stat) => self.look_for_others(&stat, now_us),
+            _ => self.gone = true,
         }
         // What cannot be looked at again now is looked at the next time.
         let _ = self.stacks.recheck(&self.memory, &self.interpreter);
         self.cost_us += thread_cpu_us() - begun_us;
+    }
+
+    /// Looks for threads that are not known, where there are others than those.
+    fn look_for_others(&mut self, stat: &Stat, now_us: u64) {
+        let known = self.threads.values().filter(|thread| !thread.has_ended).count();
+        if usize::try_from(stat.num_threads) == Ok(known) {
+            self.ask_for_threads();
+        } else {
+            self.gone |= self.list_threads(now_us, Counted::Since(self.listed_us)).is_err();
+        }
     }
 
     /// Whether it has ended and only its parent has not asked for that yet, as a first process of a container that
@@ -414,12 +424,18 @@ impl NativeWorker {
             }
         }
         self.listed_us = now_us;
+        self.ask_for_threads();
+        Ok(())
+    }
+
+    /// Asks the interpreter for the threads that it was not known to have.
+    fn ask_for_threads(&mut self) {
         let unknown = |thread: &Watched| !thread.has_ended && thread.python.is_none();
         if !self.threads.values().any(unknown) {
-            return Ok(());
+            return;
         }
         let known: BTreeSet<i32> = self.threads.values().map(|thread| thread.inner_tid).collect();
-        let Ok(python) = python_threads(&self.memory, &self.interpreter, &known) else { return Ok(()) };
+        let Ok(python) = python_threads(&self.memory, &self.interpreter, &known) else { return };
         let found = |thread: &&mut Watched| python.contains_key(&thread.inner_tid);
         for thread in self.threads.values_mut().filter(|thread| thread.python.is_none()).filter(found) {
             thread.python = python.get(&thread.inner_tid).copied();
@@ -433,7 +449,6 @@ impl NativeWorker {
                 thread.name = name.map(|name| name.expose().to_owned()).or(thread.name.take());
             }
         }
-        Ok(())
     }
 }
 

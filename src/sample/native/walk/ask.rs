@@ -11,8 +11,6 @@ use crate::sample::native::layout::Indirection;
 /// So much of the C stack is read on either side of the `_PyCFrame` that was just seen: there is one for each run of
 /// the interpreter on it.
 const C_STACK_AROUND: u64 = 1_536;
-/// So many bytes are copied above what was used of that stack a moment ago.
-const ABOVE_TOP: u64 = 256;
 
 /// What is asked for at once, in this order.
 pub(super) struct First {
@@ -76,14 +74,15 @@ impl Walker {
     /// function was last seen there. What is in stretches from number `first` on is not asked for again.
     pub(super) fn ask_callers(&mut self, top: Top, frame: u64, first: usize) {
         let callee = self.frames.last().map(Place::of);
-        let Some(&(mut place)) = callee.and_then(|callee| self.callers.get(&callee)) else { return };
+        let Some(mut place) = callee.and_then(|callee| self.callers.get(callee)) else { return };
         if place.address != frame {
             return;
         }
+        let highest = self.seen(top).highest;
         for _ in 0..MOST_AHEAD {
             // What is near the top of the thread's stack was read at once.
-            let next = self.callers.get(&place).filter(|next| self.owner_of(top, next.address) != Owner::Thread);
-            let Some(&next) = next else { break };
+            let next = self.callers.get(place).filter(|next| highest.abs_diff(next.address) >= CHUNK);
+            let Some(next) = next else { break };
             let (from, to) = self.extent(next.address);
             if !self.batch.holds(from, to, first) {
                 self.batch.add(from, (to - from) as usize);
@@ -107,15 +106,18 @@ impl Walker {
 
     /// Asks for the uppermost part of the thread's stack of frames, as far as it was lately used.
     fn ask_topmost(&mut self, top: Top) {
-        let Seen { lowest, highest, .. } = self.seen(top);
-        if highest == 0 {
-            return;
+        if let Some(topmost) = self.topmost_extent(top) {
+            self.batch.add(topmost.start, (topmost.end - topmost.start) as usize);
         }
+    }
+
+    /// Where that is; none where a thread has no such stack, or nothing is known of it.
+    pub(super) fn topmost_extent(&self, top: Top) -> Option<Range<u64>> {
+        let Seen { lowest, highest, .. } = self.seen(top);
         // The next page may not be there.
-        let page = (highest - 1) & !(PAGE - 1);
-        let to = highest.saturating_add(ABOVE_TOP).min(page.saturating_add(PAGE));
-        let from = if lowest < highest && highest - lowest < CHUNK { lowest } else { page };
-        self.batch.add(from, to.saturating_sub(from) as usize);
+        let page = highest.checked_sub(1)? & !(PAGE - 1);
+        let from = if lowest < highest && highest - lowest < CHUNK { lowest & !(PAGE - 1) } else { page };
+        Some(from..page.saturating_add(PAGE))
     }
 
     /// Asks what is topmost by then, and for the frame that was found last.
