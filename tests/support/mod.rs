@@ -19,10 +19,7 @@ use std::{
     ffi::OsStr,
     fs,
     io::{Read, Write},
-    os::unix::{
-        fs::PermissionsExt,
-        process::{CommandExt, ExitStatusExt},
-    },
+    os::unix::process::{CommandExt, ExitStatusExt},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread::{self, JoinHandle},
@@ -371,10 +368,12 @@ pub fn names_in(dir: &Path) -> Vec<String> {
     names
 }
 
-/// A program of a few lines.
+/// A program of a few lines. Another process writes it: a test beside this one that forks while we write keeps the file
+/// open for a moment, and what is open for writing is too busy to be executed.
 pub fn write_program(path: &Path, text: &str) {
-    fs::write(path, text).expect("a file");
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a file of ours");
+    let mut writer = Command::new("sh");
+    writer.args(["-c", "printf '%s' \"$1\" >\"$0\" && chmod 755 \"$0\""]).arg(path).arg(text);
+    assert!(writer.status().is_ok_and(|status| status.success()), "{} cannot be written", path.display());
 }
 
 /// A file's name and what is in it.

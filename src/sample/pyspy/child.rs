@@ -85,6 +85,7 @@ pub struct PySpyChild {
     output: PathBuf,
     epoch_us: u64,
     stop_asked_us: Option<u64>,
+    is_called_off: bool,
     signals_sent: usize,
     said_process_exited: bool,
 }
@@ -121,7 +122,16 @@ impl PySpyChild {
             fault: None,
         };
         let epoch_us = order.epoch_us;
-        Ok(Self { child, segment, output, epoch_us, stop_asked_us: None, signals_sent: 0, said_process_exited: false })
+        Ok(Self {
+            child,
+            segment,
+            output,
+            epoch_us,
+            stop_asked_us: None,
+            is_called_off: false,
+            signals_sent: 0,
+            said_process_exited: false,
+        })
     }
 
     /// The worker it samples.
@@ -167,6 +177,12 @@ impl PySpyChild {
         Ok(())
     }
 
+    /// Asks it to stop since another one samples the worker: whatever it has not done by now is no fault.
+    pub fn call_off(&mut self) -> io::Result<()> {
+        self.is_called_off = true;
+        self.stop()
+    }
+
     /// Takes in its output and presses on with the signals when it does not obey.
     pub fn pump(&mut self) -> io::Result<()> {
         self.child.pump()?;
@@ -199,7 +215,7 @@ impl PySpyChild {
     pub fn into_segment(mut self) -> Segment {
         self.segment.cpu_us = self.child.cpu_us();
         self.segment.written_us = born_us(&self.output).map(|born_us| born_us.saturating_sub(self.epoch_us));
-        if self.segment.fault.is_none() {
+        if self.segment.fault.is_none() && !self.is_called_off {
             self.segment.fault = self.fault();
         }
         self.segment

@@ -140,6 +140,10 @@ impl<'a> Samplers<'a> {
     pub fn stop(&mut self) {
         for watch in self.watches.values_mut() {
             watch.over = true;
+            let is_covered = watch.outgoing.iter().any(|child| child.phase() == Phase::Sampling);
+            for child in watch.current.iter_mut().filter(|child| is_covered && child.phase() == Phase::Attaching) {
+                let _ = child.call_off();
+            }
             for child in watch.current.iter_mut().chain(&mut watch.outgoing) {
                 let _ = child.stop();
             }
