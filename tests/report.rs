@@ -30,7 +30,7 @@ use litellm_capture::{
         stall::{MeasuredBy, Stall},
         verdict::Verdict,
     },
-    render::report::page,
+    render::{report::page, ticket::ticket},
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -203,6 +203,14 @@ fn beginning(facts: &Facts) -> String {
     let cards = page.at("/verdict/cards").as_array().expect("cards");
     let card = cards.iter().find(|card| card["id"] == "beginning").expect("the card");
     card["text"].as_str().expect("a text").to_owned()
+}
+
+#[test]
+fn the_tickets_timeline_tells_when_it_began_as_the_page_does() {
+    let facts = Spike::default().facts();
+    let ticket = ticket(&facts, &Spike::default().verdict(&facts));
+    let line = ticket.lines().find(|line| line.contains("CPU rose")).expect("the moment");
+    assert!(line.ends_with(" 06:17:59 | **CPU rose from 0.959 to 2.40 cores** |"), "{line}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::analyse::onset::onset;
 use crate::analyse::{Facts, Verdict};
 use crate::discover::Role;
 use crate::render::figures::{percent, span};
@@ -73,6 +74,9 @@ fn during(facts: &Facts, verdict: &Verdict) -> Vec<Moment> {
         };
         moments.push(moment(from_us, begin.to_owned()));
         moments.push(moment(to_us, end.to_owned()));
+    }
+    if let Some(rise) = onset(facts) {
+        moments.push(moment(rise.at_us, format!("**{}**", rise.words())));
     }
     if let Some(trigger) = &facts.evidence.trigger {
         moments.push(moment(trigger.since_us, "**what set the capture off began**".to_owned()));
