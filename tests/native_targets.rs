@@ -318,6 +318,7 @@ fn a_process_that_becomes_another_or_none_is_read_to_its_end() {
     thread::scope(|scope| {
         for python in every_python() {
             scope.spawn(move || {
+                let mut sampled = 0;
                 for way in WAYS.iter().cycle().take(WAYS.len() * rounds as usize) {
                     let what = format!("{way}, CPython {}", python.version);
                     let mut program = python.start("restless.py", &[way]);
@@ -330,8 +331,10 @@ fn a_process_that_becomes_another_or_none_is_read_to_its_end() {
                     };
                     assert_bounded(&slice, &what);
                     assert!(is_gone, "{what}");
-                    assert!(slice.to_us > 0 && slice.threads.iter().any(|thread| !thread.samples.is_empty()), "{what}");
+                    sampled += usize::from(slice.threads.iter().any(|thread| !thread.samples.is_empty()));
                 }
+                // Some may be gone before the first sample, but the last of them lives on for long.
+                assert!(sampled > 0, "CPython {}", python.version);
             });
         }
     });
