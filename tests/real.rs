@@ -155,8 +155,13 @@ fn an_idle_proxy_is_drawn_idle() {
 
     let bundle = lab.capture(&litellm).pid(litellm.pid()).args(["--duration", "12s"]).run().bundle();
     let drawn = bundle.folded("profiles/all.folded").total() as f64 / 1e6;
-    assert!(drawn < 0.02 * 12.0, "{drawn} s of CPU in 12 s of idleness");
-    assert!(bundle.text("flamegraphs/all.svg").to_lowercase().contains("idle"));
+    let cpu = &bundle.json("summary.json")["cpu"];
+    let (used, cores) = (cpu["kernel_seconds"].as_f64().expect("seconds"), cpu["cores"].as_f64().expect("cores"));
+    // Sleepers are in every sample, and weigh nothing. What is idle uses less than a fiftieth of a core as a rule, and on
+    // some machines more: there a question after a second of rest costs LiteLLM many times what the next one does.
+    assert!((drawn - used).abs() < 0.05 && cores < 0.1, "{drawn} s are drawn of {used} s: {cores} cores");
+    let is_called_idle = bundle.text("flamegraphs/all.svg").contains("nearly idle: ");
+    assert!(if is_called_idle { cores < 0.025 } else { cores > 0.015 }, "{cores} cores");
 }
 
 #[test]

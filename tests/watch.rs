@@ -46,7 +46,7 @@ const FOR: [&str; 2] = ["--for", "2s"];
 const SPIKE: [&str; 6] = ["--calm", "2s", "--slice", "1s", "--max-duration", "6s"];
 
 /// Longer than any wait here takes; the calm moment of a watch comes after three quarters of a minute.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// What is measured of a real LiteLLM needs the machine for itself; the others share it.
 static MACHINE: RwLock<()> = RwLock::new(());
@@ -69,7 +69,7 @@ fn a_spike_of_litellm_is_captured_once_with_the_calm_before_it() {
     // A request takes so little that a trickle of them is calm, and a limit may be one that is reached on any machine.
     let variables = BTreeMap::from([("LAB_CPU_SECONDS", "0.05".to_owned())]);
     let litellm = lab.litellm_with(2, Config::Burn, &Setup { variables, ..Setup::default() });
-    let rules = ["--cpu", "15%", "--for", "3s"];
+    let rules = ["--cpu", "25%", "--for", "3s"];
     let capture = Capture::new().args(["watch", "--json"]).pid(litellm.pid()).arg("--py-spy").arg(lab.py_spy());
     let capture = capture.env("LITELLM_MASTER_KEY", litellm.key()).args(rules);
     let spike = ["--calm", "4s", "--slice", "2s", "--max-duration", "30s"];
@@ -112,7 +112,7 @@ fn a_spike_of_litellm_is_captured_once_with_the_calm_before_it() {
     bundle.text("flamegraphs/spike-minus-baseline.svg");
     let figure = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.rsplit_once("Z-cpu"));
     let (_, figure) = figure.expect("the figure in the name");
-    assert!(figure.trim_end_matches(".tar.gz").parse::<u32>().is_ok_and(|percent| percent >= 15), "{figure}");
+    assert!(figure.trim_end_matches(".tar.gz").parse::<u32>().is_ok_and(|percent| percent >= 25), "{figure}");
 
     let rehearsal = Capture::new().args(["watch", "--json", "--rehearse"]).arg(&path).args(rules).run();
     let rehearsal: Value = serde_json::from_slice(&rehearsal.assert_status(0).stdout).expect("JSON");
