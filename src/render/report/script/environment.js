@@ -162,14 +162,13 @@ function packageList(packages) {
         );
         return { node, text: `${name} ${version}` };
     });
-    return {
-        box: element(
-            "ul",
-            { class: "packages" },
-            entries.map(({ node }) => node),
-        ),
-        entries,
-    };
+    return listOf(entries, { class: "packages" });
+}
+
+// What can be searched, entry by entry.
+function listOf(entries, attributes = {}) {
+    const nodes = entries.map(({ node }) => node);
+    return { box: element("ul", attributes, nodes), entries };
 }
 
 function changeList(changes) {
@@ -184,14 +183,7 @@ function changeList(changes) {
         );
         return { node, text: node.textContent };
     });
-    return {
-        box: element(
-            "ul",
-            {},
-            entries.map(({ node }) => node),
-        ),
-        entries,
-    };
+    return listOf(entries);
 }
 
 // By which rule, in which file, and how often.
@@ -201,14 +193,7 @@ function redactionList(redactions) {
         const node = element("li", { class: "entry", text: `${rule}, ${file}: ${often}` });
         return { node, text: node.textContent };
     });
-    return {
-        box: element(
-            "ul",
-            {},
-            entries.map(({ node }) => node),
-        ),
-        entries,
-    };
+    return listOf(entries);
 }
 
 // Rows that are alike as a table that can be searched; the heads are the names of their fields.
