@@ -76,7 +76,7 @@ fn during(facts: &Facts, verdict: &Verdict) -> Vec<Moment> {
         moments.push(moment(to_us, end.to_owned()));
     }
     if let Some(rise) = onset(facts) {
-        moments.push(moment(rise.at_us, format!("**{}**", rise.words())));
+        moments.push(moment(rise.at_us, rise.words()));
     }
     if let Some(trigger) = &facts.evidence.trigger {
         moments.push(moment(trigger.since_us, "**what set the capture off began**".to_owned()));
