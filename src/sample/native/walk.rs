@@ -14,9 +14,10 @@
 //! not read again until it stands still, which would lose just those functions that are called often and shortly, and
 //! hand their time to others.
 //!
-//! Where the topmost frames are is looked at just before. Which callers they have is guessed from what was last seen:
-//! allocators give the same places again and again, so that a function's frame that lies where it lay before mostly has
-//! the caller that it had there. Those are read along; what was not guessed takes a call for each step.
+//! The topmost frames are expected where they were at the last sample, and where a `_PyCFrame` stands in between, which
+//! is another one all the time, they are looked for just before. Which callers they have is guessed from what was last
+//! seen: allocators give the same places again and again, so that a function's frame that lies where it lay before mostly
+//! has the caller that it had there. Those are read along; what was not guessed takes a call for each step.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};

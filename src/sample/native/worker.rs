@@ -183,7 +183,8 @@ impl NativeWorker {
         self.cost_us += thread_cpu_us() - begun_us;
     }
 
-    /// Looks for threads that are not known, where there are others than those.
+    /// Looks for threads that are not known, where there are not as many as those. One that took the place of another is
+    /// found at the look after that one's clock could not be read.
     fn look_for_others(&mut self, stat: &Stat, now_us: u64) {
         let known = self.threads.values().filter(|thread| !thread.has_ended).count();
         if usize::try_from(stat.num_threads) == Ok(known) {
