@@ -52,8 +52,7 @@ fn number(variable: &str, otherwise: u64) -> u64 {
 
 #[test]
 fn damaged_memory_of_every_interpreter_comes_to_an_end() {
-    let mut subjects: Vec<Subject> =
-        pythons().iter().map(|python| Subject::new(python.start("spinning.py", &[]))).collect();
+    let mut subjects: Vec<Subject> = pythons().iter().map(|python| Subject::new(python.start_spinning())).collect();
     if subjects.is_empty() {
         return support::skip("no CPython from 3.10 on under ~/.pyenv or in the lab");
     }
@@ -85,8 +84,7 @@ struct Subject {
 
 impl Subject {
     #[track_caller]
-    fn new(mut program: Telling) -> Self {
-        program.next();
+    fn new(program: Telling) -> Self {
         let process = Procfs::default().process(program.pid());
         let recording =
             Recording { process: program.memory(), image: RefCell::default(), is_attached: Cell::new(false) };

@@ -47,8 +47,7 @@ fn a_capture_asks_the_kernel_for_nothing_that_could_harm() {
     let Some(python) = pythons().pop() else {
         return support::skip("no CPython from 3.10 on under ~/.pyenv or in the lab");
     };
-    let mut program = python.start("spinning.py", &[]);
-    program.next();
+    let program = python.start_spinning();
     let folder = tempfile::tempdir().expect("a folder");
     let traces = folder.path().join("trace");
     // With a question mark for those that this processor's kernel lacks.

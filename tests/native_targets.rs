@@ -205,13 +205,6 @@ impl<'a> Found<'a> {
     }
 }
 
-/// A process that no longer looks at its frames, threads and objects.
-fn spinning(python: &Python) -> Telling {
-    let mut program = python.start("spinning.py", &[]);
-    program.next();
-    program
-}
-
 /// Damage that was done to a process.
 struct Damaged {
     memory: File,
@@ -247,7 +240,7 @@ impl Damaged {
 #[test]
 fn a_damaged_process_is_refused_with_the_reason_or_read_as_far_as_it_goes() {
     for python in every_python() {
-        let program = spinning(&python);
+        let program = python.start_spinning();
         for Kind(name, refusal, harm) in KINDS {
             let what = format!("{name}, CPython {}", python.version);
             let damaged = Damaged::new(&program, harm);
@@ -273,7 +266,7 @@ fn a_damaged_process_is_refused_with_the_reason_or_read_as_far_as_it_goes() {
 #[test]
 fn a_process_damaged_while_it_is_read_gives_no_stack_that_passes_for_whole() {
     for python in every_python() {
-        let program = spinning(&python);
+        let program = python.start_spinning();
         for Kind(name, refusal, harm) in KINDS {
             let what = format!("{name}, CPython {}", python.version);
             let mut worker = NativeWorker::attach(&Procfs::default(), id(program.pid()), 0).expect("it is healthy");
@@ -295,7 +288,7 @@ fn a_process_damaged_while_it_is_read_gives_no_stack_that_passes_for_whole() {
 fn a_capture_of_a_damaged_process_says_why_it_cannot_be_or_falls_back_to_py_spy() {
     let Some(python) = every_python().pop() else { return };
     let [.., Kind(_, _, harm)] = &KINDS[..2] else { return };
-    let program = spinning(&python);
+    let program = python.start_spinning();
     let _damaged = Damaged::new(&program, *harm);
     let capture =
         |engine: &str| Capture::new().args(["--engine", engine, "--only", "--duration", "1s"]).pid(program.pid());

@@ -7,14 +7,14 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
-use litellm_capture::os::memory::ProcessMemory;
+use litellm_capture::os::{memory::ProcessMemory, proc::Procfs};
 use litellm_capture::sample::native::layout::{
     CodeLayout, FrameLayout, Gil, Indirection, Instruction, Interpreter, Layout, ObjectLayout, Ownership, ThreadLayout,
     Version,
 };
 use serde_json::Value;
 
-use super::{lab, repository};
+use super::{lab, repository, wait_for};
 
 /// A CPython that can be started here.
 pub struct Python {
@@ -55,6 +55,18 @@ impl Python {
             .expect("it was started before to tell its version");
         let lines = BufReader::new(child.stdout.take().expect("output is a pipe"));
         Telling { lines, input: child.stdin.take(), child }
+    }
+
+    /// Starts a program whose stack stands still while it uses a whole CPU.
+    pub fn start_spinning(&self) -> Telling {
+        let mut program = self.start("spinning.py", &[]);
+        program.next();
+        // It told that its stack is about to stand still, and is in the middle of telling.
+        let process = Procfs::default().process(program.pid());
+        let used = || process.stat().ok().map(|stat| stat.utime);
+        let told_at = used();
+        wait_for("a stack that stands still", || (used() > told_at.map(|ticks| ticks + 1)).then_some(()));
+        program
     }
 }
 
