@@ -425,20 +425,23 @@ fn a_sampler_that_cannot_attach_at_a_hand_over_does_not_end_the_capture() {
 }
 
 #[test]
-fn a_sampler_that_had_not_attached_at_the_end_is_no_gap_where_its_predecessor_sampled_on() {
+fn a_sampler_that_had_no_time_to_see_a_stack_is_no_gap_where_its_predecessor_sampled_on() {
     let target = Target::alone();
-    let capture = Capture::new().pid(target.pid()).args(["--duration", "50s", "--slice", "1s"]);
-    let running = capture.fake_py_spy("second-slow").start();
-    running.wait_for_slices(1);
-    wait_for("the second sampler", || (children(running.pid()).len() > 1).then_some(()));
-    running.signal(Signal::SIGINT);
-    let bundle = running.finish().assert_status(130).only_bundle();
-    let evidence = bundle.json("evidence.json");
-    let samplers = evidence["samplers"].as_array().expect("samplers");
-    assert_eq!(samplers.len(), 2, "{samplers:#?}");
-    assert!(samplers.iter().all(|sampler| sampler["fault"].is_null()), "{samplers:#?}");
-    let gaps = bundle.json("manifest.json")["gaps"].to_string();
-    assert!(!gaps.contains("stacks of worker"), "{gaps}");
+    // One that does not attach at all, and one that does and is soon told to stop.
+    for way in ["second-slow", "second-sees-nothing"] {
+        let capture = Capture::new().pid(target.pid()).args(["--duration", "50s", "--slice", "1s", "--rate", "1"]);
+        let running = capture.fake_py_spy(way).start();
+        running.wait_for_slices(1);
+        wait_for("the second sampler", || (children(running.pid()).len() > 1).then_some(()));
+        running.signal(Signal::SIGINT);
+        let bundle = running.finish().assert_status(130).only_bundle();
+        let evidence = bundle.json("evidence.json");
+        let samplers = evidence["samplers"].as_array().expect("samplers");
+        assert_eq!(samplers.len(), 2, "{way}: {samplers:#?}");
+        assert!(samplers.iter().all(|sampler| sampler["fault"].is_null()), "{way}: {samplers:#?}");
+        let gaps = bundle.json("manifest.json")["gaps"].to_string();
+        assert!(!gaps.contains("stacks of worker"), "{way}: {gaps}");
+    }
 }
 
 #[test]

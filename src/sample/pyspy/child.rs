@@ -16,6 +16,10 @@ const ATTACH_DEADLINE_US: u64 = 15_000_000;
 /// How long py-spy may take to write its file after SIGINT, then to die of SIGTERM, before the next signal follows.
 const GRACE_US: [(Signal, u64); 2] = [(Signal::SIGTERM, 5_000_000), (Signal::SIGKILL, 6_000_000)];
 
+/// In fewer of its intervals a sampler may well see no stack: py-spy draws the time until its next look by chance
+/// (`src/timer.rs`), and gives up those that it finds torn.
+const FEWEST_INTERVALS: u64 = 10;
+
 /// How samples are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -227,7 +231,9 @@ impl PySpyChild {
         // Its causes are of use, the addresses of its own functions are not.
         let said = said.take_while(|text| *text != "Stack backtrace:").take(4).collect::<Vec<_>>().join(" ");
         match self.child.ending() {
-            Some(Ending::Code(0)) if self.segment.stacks == Some(0) && !self.said_process_exited => {
+            Some(Ending::Code(0))
+                if self.segment.stacks == Some(0) && !self.said_process_exited && self.had_time_to_look() =>
+            {
                 Some("ended well but saw no stack".to_owned())
             }
             Some(Ending::Code(0)) | None => None,
@@ -239,6 +245,12 @@ impl PySpyChild {
             }
             Some(Ending::Signal(signal)) => Some(format!("was ended by signal {signal}")),
         }
+    }
+
+    fn had_time_to_look(&self) -> bool {
+        let (Some(since_us), Some(asked_us)) = (self.segment.sampling_us, self.stop_asked_us) else { return true };
+        let sampled_us = asked_us.saturating_sub(self.epoch_us + since_us);
+        sampled_us * u64::from(self.segment.rate_hz) >= FEWEST_INTERVALS * 1_000_000
     }
 
     /// The lines py-spy prints while recording (`record_samples` in its `src/main.rs`).
