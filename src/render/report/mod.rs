@@ -34,6 +34,7 @@ const SCRIPT: &str = concat!(
     include_str!("script/terms.js"),
     include_str!("script/functions.js"),
     include_str!("script/costs.js"),
+    include_str!("script/stacks.js"),
     include_str!("script/graph.js"),
     include_str!("script/shades.js"),
     include_str!("script/paint.js"),
