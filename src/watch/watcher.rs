@@ -1,7 +1,8 @@
 //! The watch itself: it waits for a proxy, watches over it, captures, and goes on.
 
+mod spike;
+
 use std::collections::VecDeque;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,26 +13,19 @@ use super::announcer::Announcer;
 use super::bundled::Bundled;
 use super::calm::CalmMoments;
 use super::endpoint::Endpoint;
-use super::events::{Event, Skip};
-use super::feed::{Feed, UntilCalm};
+use super::events::Event;
+use super::feed::Feed;
+use super::limits::Limits;
 use super::limits::leftovers::Leftovers;
 use super::limits::moment::Moment;
-use super::limits::{Captured, Limits, NewBundle, Permit, skip};
 use super::metrics::Metrics;
-use super::plan::{Ending, WatchPlan};
-use super::take::{Fired, Take, TakeCause};
+use super::plan::WatchPlan;
 use super::trigger::capacity::Capacity;
-use super::trigger::plan::RulesPlan;
-use super::trigger::reason::{Condition, Reason, Whom};
 use super::trigger::{Judgement, Trigger};
 use super::vigil::{Ground, Look, RawHappening, Vigil};
-use crate::analyse::evidence::Triggered;
-use crate::assemble::assemble;
-use crate::collect::Gap;
-use crate::ending::why_not_assembled;
 use crate::environment::{self, Own};
 use crate::error::Failure;
-use crate::notice::{Loudness, Notices};
+use crate::notice::Notices;
 use crate::observe::pace::Probes;
 use crate::observe::{Epoch, Keeper};
 use crate::os::clock::pause;
@@ -68,6 +62,8 @@ pub struct Watcher<'a> {
     version: Option<Raw>,
     /// The top process of the proxy that was watched last; none where none ever was.
     watched: Option<ProcessId>,
+    /// What was told of the proxy that is watched.
+    greeting: Option<Event>,
     _endpoint: Option<Endpoint>,
 }
 
@@ -120,6 +116,7 @@ impl<'a> Watcher<'a> {
             interrupts,
             version: None,
             watched: None,
+            greeting: None,
             _endpoint: endpoint,
             plan,
             own,
@@ -134,7 +131,7 @@ impl<'a> Watcher<'a> {
         self.announcer.announce(&Event::Started {
             version: env!("CARGO_PKG_VERSION"),
             folder: self.plan.folder.clone(),
-            rules: rules_in_words(&self.plan.rules),
+            rules: self.plan.rules.in_words(),
         });
         self.pack_leftovers();
         let mut beginnings = 0;
@@ -180,6 +177,7 @@ impl<'a> Watcher<'a> {
                     Event::Error { what: why.clone(), cure: failure.cure().unwrap_or_default() }
                 });
                 told = Some(why);
+                self.greeting = None;
             }
             pause(LOOK_EVERY);
         }
@@ -265,12 +263,16 @@ impl<'a> Watcher<'a> {
             }
         }
         self.watched = top;
-        self.announcer.announce(&Event::Watching {
+        let watching = Event::Watching {
             supervisor: vigil.supervisor(),
             workers: vigil.workers().iter().map(|id| id.pid).collect(),
             litellm_version: version.as_ref().map(|version| version.expose().to_owned()),
             engine: vigil.engine.word().map(str::to_owned),
-        });
+        };
+        if self.greeting.as_ref() != Some(&watching) {
+            self.announcer.announce(&watching);
+            self.greeting = Some(watching);
+        }
         self.version = version;
     }
 
@@ -323,97 +325,6 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    /// A rule fired: captures, where the limits allow it. An exit code where the watch is over then.
-    fn spike(&mut self, vigil: &mut Vigil, reason: &Reason) -> Option<u8> {
-        let peak = self.feed.peak();
-        let permit = match self.limits.admit(peak.unwrap_or_default(), &Moment::now()) {
-            Ok(permit) => permit,
-            Err(skip) => {
-                self.announcer.announce(&Event::Skip(told(&skip)));
-                return None;
-            }
-        };
-        let fired = fired(reason, self.ground.epoch.elapsed_us());
-        self.announcer.announce(&Event::Trigger {
-            reason: fired.words.clone(),
-            condition: word(reason.condition),
-            value: fired.value,
-            limit: fired.limit,
-            worker: fired.pid,
-        });
-        let captured = self.capture(vigil, &permit, &fired, &reason.figure());
-        give_memory_back();
-        let highest = [peak, self.feed.peak()].into_iter().flatten().reduce(f64::max);
-        // To the limits a spike whose CPU is not known is no higher than any other.
-        let peak = highest.unwrap_or_default();
-        if self.feed.calm_for().is_some_and(|calm| calm >= self.plan.calm) {
-            self.feed.end_spike();
-        }
-        let now = Moment::now();
-        match captured {
-            Ok(bundled) => {
-                let captured =
-                    Captured { bundle: bundled.path.clone(), bytes: bundled.bytes, peak, ended: now.clone() };
-                let new = self.limits.captured(permit, captured);
-                self.hand_on(&bundled, highest, &new);
-                let is_over = self.plan.until == Ending::FirstCapture || self.interrupts.requested().is_some();
-                is_over.then_some(bundled.exit_code)
-            }
-            Err(failure) => {
-                self.limits.failed(permit, peak, &now);
-                self.failed(&failure);
-                None
-            }
-        }
-    }
-
-    fn capture(
-        &mut self,
-        vigil: &mut Vigil,
-        permit: &Permit,
-        fired: &Triggered,
-        figure: &str,
-    ) -> Result<Bundled, Failure> {
-        let Self { plan, own, ground, feed, limits, calm, happenings, interrupts, .. } = self;
-        let capture = &plan.capture;
-        let heard = if capture.output.loudness == Loudness::Verbose { Loudness::Verbose } else { Loudness::Mute };
-        let notices = Notices::new(heard);
-        let baseline = calm.last();
-        let has_baseline = baseline.is_some();
-        let happenings: &[RawHappening] = happenings.make_contiguous();
-        let take = Take {
-            ground,
-            plan: capture,
-            own,
-            cause: TakeCause::Spike(Fired { trigger: fired, figure, happenings }),
-            baseline,
-            notices: &notices,
-            interrupts,
-        };
-        let until = Box::new(UntilCalm { feed, calm: plan.calm });
-        let mut taken = take.run(vigil, until, |work| limits.works_in(permit, work.dir(), &Moment::now()))?;
-        if !has_baseline {
-            taken.aside.gaps.push(Gap::note(
-                "the functions that grew",
-                "no calm moment was sampled before the spike",
-                "watch for longer before the next one, or give --baseline-every a shorter time",
-            ));
-        }
-        let assembled = assemble(&taken.work, &mut taken.redactor, taken.aside)
-            .map_err(|error| why_not_assembled(&taken.work, &taken.ended, error))?;
-        let output = (&capture.output, &notices);
-        Bundled::of((assembled, taken.work), &taken.redactor.gate(), output, interrupts.requested())
-    }
-
-    fn hand_on(&mut self, bundled: &Bundled, peak: Option<f64>, new: &NewBundle) {
-        self.announcer.announce(&bundled.event(peak));
-        self.deliveries.hand_on(&bundled.path);
-        let pending = |path: &Path| self.deliveries.is_pending(path);
-        for removed in self.limits.retain(new, &Moment::now(), &pending) {
-            self.announcer.announce(&Event::Removed { path: removed.path, why: removed.why.words() });
-        }
-    }
-
     /// What was killed in the middle of a capture becomes a bundle now.
     fn pack_leftovers(&mut self) {
         let Leftovers { ours, others } = self.limits.leftovers(&Moment::now());
@@ -443,58 +354,4 @@ impl<'a> Watcher<'a> {
         let cure = failure.cure().unwrap_or_default();
         self.announcer.announce(&Event::Error { what: failure.to_string(), cure });
     }
-}
-
-/// What the evidence is to say of a rule that fired.
-fn fired(reason: &Reason, now_us: u64) -> Triggered {
-    Triggered {
-        // The reading that broke the rule, and not when it was looked at: so a rehearsal tells the same moment.
-        at_us: reason.to_us.min(now_us),
-        since_us: reason.from_us,
-        condition: word(reason.condition).to_owned(),
-        value: reason.value.unwrap_or(reason.limit),
-        limit: reason.limit,
-        pid: match reason.whom {
-            Whom::Worker { pid } => Some(pid),
-            Whom::Workers | Whom::Cgroup | Whom::Proxy => None,
-        },
-        words: reason.words(),
-        happenings: Vec::new(),
-    }
-}
-
-/// A condition's name: its option's.
-fn word(condition: Condition) -> &'static str {
-    condition.option().trim_start_matches('-')
-}
-
-/// When it is captured, a sentence's part for each rule.
-fn rules_in_words(rules: &RulesPlan) -> Vec<String> {
-    let seconds = |limit: Option<Duration>| limit.map(|limit| limit.as_secs_f64());
-    let hold = format!("for {} s", rules.hold.as_secs_f64());
-    let rule = |condition: Condition| {
-        let limit = match condition {
-            Condition::Cpu => rules.cpu,
-            Condition::Adaptive => rules.adaptive,
-            Condition::Throttled => rules.throttled,
-            Condition::Liveliness => seconds(rules.liveliness),
-            Condition::P99 => seconds(rules.p99),
-        };
-        let limit = condition.limit(limit.unwrap_or_default());
-        match condition {
-            Condition::P99 => format!("{} {limit}", condition.option()),
-            _ => format!("{} {limit} {hold}", condition.option()),
-        }
-    };
-    rules.conditions().into_iter().map(rule).collect()
-}
-
-/// A skip with its facts.
-fn told(skip: &skip::Skip) -> Skip {
-    let facts = match serde_json::to_value(skip) {
-        Ok(serde_json::Value::Object(facts)) => facts,
-        _ => serde_json::Map::new(),
-    };
-    let told = Skip::new(skip.code(), skip.words());
-    facts.into_iter().filter(|(name, _)| name != "code").fold(told, |told, (name, value)| told.with(&name, value))
 }

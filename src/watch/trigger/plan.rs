@@ -48,6 +48,27 @@ impl RulesPlan {
         };
         Condition::ALL.into_iter().filter(is_in_force).collect()
     }
+
+    /// When it is captured, a sentence's part for each rule.
+    pub fn in_words(&self) -> Vec<String> {
+        let seconds = |limit: Option<Duration>| limit.map(|limit| limit.as_secs_f64());
+        let hold = format!("for {} s", self.hold.as_secs_f64());
+        let rule = |condition: Condition| {
+            let limit = match condition {
+                Condition::Cpu => self.cpu,
+                Condition::Adaptive => self.adaptive,
+                Condition::Throttled => self.throttled,
+                Condition::Liveliness => seconds(self.liveliness),
+                Condition::P99 => seconds(self.p99),
+            };
+            let limit = condition.limit(limit.unwrap_or_default());
+            match condition {
+                Condition::P99 => format!("{} {limit}", condition.option()),
+                _ => format!("{} {limit} {hold}", condition.option()),
+            }
+        };
+        self.conditions().into_iter().map(rule).collect()
+    }
 }
 
 impl TryFrom<RuleArgs> for RulesPlan {

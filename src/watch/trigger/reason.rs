@@ -94,6 +94,11 @@ impl Condition {
         }
     }
 
+    /// Its name: its option's.
+    pub fn word(self) -> &'static str {
+        self.option().trim_start_matches('-')
+    }
+
     /// A figure of it with its unit.
     pub fn figure(self, value: f64) -> String {
         match self {
