@@ -4,15 +4,13 @@
 
 mod support;
 
-use std::{
-    collections::BTreeMap,
-    env,
-    process::{Command, Stdio},
-    sync::LazyLock,
-};
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use serde::Deserialize;
-use support::{lab, repository, skip};
+use support::{
+    repository,
+    visit::{Visit, has_browser},
+};
 
 const PICTURE: &str = "tests/golden/two-workers.svg";
 const CLICKED: &str = "Scrub.expensive_pii_scrub";
@@ -78,23 +76,12 @@ impl Rect {
 
 /// One visit serves all tests; none where there is no browser.
 fn seen() -> Option<&'static Seen> {
-    static SEEN: LazyLock<Option<Seen>> = LazyLock::new(|| env::var_os("CAPTURE_BROWSER").map(|_| visit()));
-    if SEEN.is_none() {
-        skip("CAPTURE_BROWSER names no Chromium");
-    }
-    SEEN.as_ref()
+    static SEEN: LazyLock<Seen> = LazyLock::new(visit);
+    has_browser().then(|| &*SEEN)
 }
 
 fn visit() -> Seen {
-    let output = Command::new(lab::python())
-        .arg(repository().join("tests/lab/svg.py"))
-        .arg(repository().join(PICTURE))
-        .args(["--click", CLICKED, "--search", SEARCHED])
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("the lab's python can be started");
-    assert!(output.status.success(), "the visit failed; see above");
-    serde_json::from_slice(&output.stdout).expect("what was seen")
+    Visit::by("svg.py", &repository().join(PICTURE)).args(["--click", CLICKED, "--search", SEARCHED]).see()
 }
 
 #[test]

@@ -7,13 +7,7 @@
 mod facts;
 mod support;
 
-use std::{
-    collections::BTreeMap,
-    env, fs,
-    path::PathBuf,
-    process::{Command, Stdio},
-    sync::LazyLock,
-};
+use std::{collections::BTreeMap, fs, sync::LazyLock};
 
 use facts::{Spike, clean, gap};
 use litellm_capture::{
@@ -34,7 +28,10 @@ use litellm_capture::{
 };
 use serde::Deserialize;
 use serde_json::json;
-use support::{lab, page::Page, repository, skip};
+use support::{
+    page::Page,
+    visit::{Visit, has_browser, pictures},
+};
 
 /// What every text of a capture is made of here, if it would do harm as markup, in a script or by turning text around.
 const HOSTILE: &str = "</pre></script><script>window.ran=1</script><!--<script> <img src=x onerror=window.ran=1> \
@@ -163,10 +160,6 @@ fn fill(verdict: &mut Verdict, name: &str, sentence: &str) {
         owners: vec![OwnerGrowth { owner, before: 0.001, after: 0.02 }],
         changes: vec![change],
     });
-}
-
-fn pictures() -> Option<PathBuf> {
-    env::var_os("CAPTURE_PICTURES").map(PathBuf::from)
 }
 
 #[test]
@@ -306,21 +299,13 @@ fn seen() -> Option<&'static Seen> {
 }
 
 fn visit(found: &(Facts, Verdict)) -> Option<Seen> {
-    if env::var_os("CAPTURE_BROWSER").is_none() {
-        skip("CAPTURE_BROWSER names no Chromium");
+    if !has_browser() {
         return None;
     }
     let dir = tempfile::tempdir().expect("a folder for the page");
     let path = dir.path().join("report.html");
     fs::write(&path, written(found, HOSTILE)).expect("the page");
-    let mut command = Command::new(lab::python());
-    command.arg(repository().join("tests/lab/report.py")).arg(path);
-    if let Some(dir) = pictures() {
-        command.arg("--shots").arg(dir);
-    }
-    let output = command.stderr(Stdio::inherit()).output().expect("the lab's python can be started");
-    assert!(output.status.success(), "the visit failed; see above");
-    Some(serde_json::from_slice(&output.stdout).expect("what was seen"))
+    Some(Visit::by("report.py", &path).with_pictures("").see())
 }
 
 #[test]

@@ -7,17 +7,12 @@
 mod facts;
 mod support;
 
-use std::{
-    collections::BTreeMap,
-    env, fs,
-    process::{Command, Stdio},
-    sync::LazyLock,
-};
+use std::{collections::BTreeMap, fs, sync::LazyLock};
 
 use facts::Spike;
 use litellm_capture::{analyse::facts::Facts, render::report::page, sample::profile::Place};
 use serde::Deserialize;
-use support::{lab, repository, skip};
+use support::visit::{Visit, has_browser};
 
 const RUN: &str = "run (asyncio/runners.py)";
 const CHAT: &str = "chat_completion (litellm/proxy/proxy_server.py)";
@@ -63,11 +58,8 @@ struct Seen {
 
 /// One visit serves all tests; none where there is no browser.
 fn seen() -> Option<&'static Seen> {
-    static SEEN: LazyLock<Option<Seen>> = LazyLock::new(|| env::var_os("CAPTURE_BROWSER").map(|_| visit()));
-    if SEEN.is_none() {
-        skip("CAPTURE_BROWSER names no Chromium");
-    }
-    SEEN.as_ref()
+    static SEEN: LazyLock<Seen> = LazyLock::new(visit);
+    has_browser().then(|| &*SEEN)
 }
 
 fn visit() -> Seen {
@@ -76,14 +68,7 @@ fn visit() -> Seen {
     let dir = tempfile::tempdir().expect("a folder");
     let report = dir.path().join("report.html");
     fs::write(&report, page(&facts, &verdict, None).expect("a page")).expect("the page");
-    let mut command = Command::new(lab::python());
-    command.arg(repository().join("tests/lab/flame.py")).arg(&report);
-    if let Some(pictures) = env::var_os("CAPTURE_PICTURES") {
-        command.arg("--shots").arg(pictures);
-    }
-    let output = command.stderr(Stdio::inherit()).output().expect("the lab's python can be started");
-    assert!(output.status.success(), "the visit failed; see above");
-    serde_json::from_slice(&output.stdout).expect("what was seen")
+    Visit::by("flame.py", &report).with_pictures("").see()
 }
 
 /// The share of all CPU whose stack ends in the scrubber, as the page writes it.

@@ -9,17 +9,16 @@
 mod sampled;
 mod support;
 
-use std::{
-    collections::BTreeMap,
-    env, fs,
-    path::Path,
-    process::{Command, Stdio},
-    sync::LazyLock,
-};
+use std::{collections::BTreeMap, fs, sync::LazyLock};
 
 use sampled::{Sample, Samples};
 use serde::Deserialize;
-use support::{Capture, bundle::Bundle, lab, repository, skip};
+use support::{
+    Capture,
+    bundle::Bundle,
+    repository,
+    visit::{Visit, has_browser},
+};
 
 /// The formats of the bundles, which name their files: of a capture with a baseline, and of a watch.
 const BUNDLES: [&str; 2] = ["1.1", "1.4"];
@@ -173,28 +172,15 @@ struct Size {
 
 /// One visit of each bundle serves all tests; none where there is no browser.
 fn visited() -> Option<&'static [Visited]> {
-    static VISITED: LazyLock<Option<Vec<Visited>>> =
-        LazyLock::new(|| env::var_os("CAPTURE_BROWSER").map(|_| BUNDLES.map(visit).into()));
-    if VISITED.is_none() {
-        skip("CAPTURE_BROWSER names no Chromium");
-    }
-    VISITED.as_deref()
+    static VISITED: LazyLock<Vec<Visited>> = LazyLock::new(|| BUNDLES.map(visit).into());
+    has_browser().then(|| VISITED.as_slice())
 }
 
 fn visit(format: &str) -> Visited {
     let path = repository().join(format!("tests/bundles/{format}.tar.gz"));
     let output = Capture::new().args(["report", "-o", "pages"]).arg(&path).run().assert_status(0);
     let folder = fs::read_dir(output.dir().join("pages")).expect("pages").next().expect("one").expect("a folder");
-    let mut command = Command::new(lab::python());
-    command.arg(repository().join("tests/lab/visit.py")).arg(folder.path().join("report.html"));
-    if let Some(pictures) = env::var_os("CAPTURE_PICTURES") {
-        let folder = Path::new(&pictures).join(format);
-        fs::create_dir_all(&folder).expect("a folder for pictures");
-        command.arg("--shots").arg(folder);
-    }
-    let output = command.stderr(Stdio::inherit()).output().expect("the lab's python can be started");
-    assert!(output.status.success(), "the visit failed; see above");
-    let seen = serde_json::from_slice(&output.stdout).expect("what was seen");
+    let seen = Visit::by("visit.py", &folder.path().join("report.html")).with_pictures(format).see();
     Visited { samples: Samples::of(&Bundle::open(&path)), seen }
 }
 

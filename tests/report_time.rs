@@ -6,11 +6,7 @@
 mod facts;
 mod support;
 
-use std::{
-    env, fs,
-    process::{Command, Stdio},
-    sync::LazyLock,
-};
+use std::{fs, sync::LazyLock};
 
 use facts::{SAMPLED_FROM_S, SAMPLED_TO_S, Spike, gap};
 use litellm_capture::{
@@ -19,7 +15,7 @@ use litellm_capture::{
     sample::{Event, What},
 };
 use serde::Deserialize;
-use support::{lab, repository, skip};
+use support::visit::{Visit, has_browser};
 
 /// When a worker ended.
 const EVENT_S: u64 = 210;
@@ -59,11 +55,8 @@ struct Seen {
 
 /// One visit serves all tests; none where there is no browser.
 fn seen() -> Option<&'static Seen> {
-    static SEEN: LazyLock<Option<Seen>> = LazyLock::new(|| env::var_os("CAPTURE_BROWSER").map(|_| visit()));
-    if SEEN.is_none() {
-        skip("CAPTURE_BROWSER names no Chromium");
-    }
-    SEEN.as_ref()
+    static SEEN: LazyLock<Seen> = LazyLock::new(visit);
+    has_browser().then(|| &*SEEN)
 }
 
 fn visit() -> Seen {
@@ -75,14 +68,7 @@ fn visit() -> Seen {
     let dir = tempfile::tempdir().expect("a folder");
     let report = dir.path().join("report.html");
     fs::write(&report, page(&facts, &verdict, None).expect("a page")).expect("the page");
-    let mut command = Command::new(lab::python());
-    command.arg(repository().join("tests/lab/timeline.py")).arg(&report);
-    if let Some(pictures) = env::var_os("CAPTURE_PICTURES") {
-        command.arg("--shots").arg(pictures);
-    }
-    let output = command.stderr(Stdio::inherit()).output().expect("the lab's python can be started");
-    assert!(output.status.success(), "the visit failed; see above");
-    serde_json::from_slice(&output.stdout).expect("what was seen")
+    Visit::by("timeline.py", &report).with_pictures("").see()
 }
 
 /// The stretch that an address says under a key, in seconds.

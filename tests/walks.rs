@@ -9,16 +9,16 @@
 mod sampled;
 mod support;
 
-use std::{
-    collections::BTreeMap,
-    env,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{collections::BTreeMap, env, path::Path};
 
 use sampled::{Samples, Thread};
 use serde::Deserialize;
-use support::{Capture, bundle::Bundle, lab, repository, skip};
+use support::{
+    Capture,
+    bundle::Bundle,
+    repository,
+    visit::{Visit, has_browser},
+};
 
 const README: &str = include_str!("../README.md");
 
@@ -72,23 +72,17 @@ struct Answers {
 
 /// Makes the page anew and walks; none where there is no browser.
 fn walk(spike: &str) -> Option<Walk> {
-    if env::var_os("CAPTURE_BROWSER").is_none() {
-        skip("CAPTURE_BROWSER names no Chromium");
+    if !has_browser() {
         return None;
     }
     let path = repository().join(format!("tests/walks/{spike}.tar.gz"));
     let dir = tempfile::tempdir().expect("a folder");
     let report = Capture::new().arg("report").arg(&path).arg("-o").arg(dir.path()).run().assert_status(0);
-    let mut command = Command::new(lab::python());
-    command.arg(repository().join("tests/lab/walk.py"));
-    command.arg(Path::new(report.said().trim()).join("report.html")).arg(spike);
+    let mut visit = Visit::by("walk.py", &Path::new(report.said().trim()).join("report.html")).args([spike]);
     if env::var_os("CAPTURE_BLESS").is_some() {
-        command.arg("--pictures").arg(repository().join("tests/walks"));
+        visit = visit.args(["--pictures".as_ref(), repository().join("tests/walks").as_os_str()]);
     }
-    let output = command.stderr(Stdio::inherit()).output().expect("the lab's python can be started");
-    assert!(output.status.success(), "the walk failed; see above");
-    let seen = serde_json::from_slice(&output.stdout).expect("what was seen");
-    Some(Walk { bundle: Bundle::open(&path), seen })
+    Some(Walk { bundle: Bundle::open(&path), seen: visit.see() })
 }
 
 impl Walk {

@@ -13,6 +13,7 @@ pub mod serving;
 pub mod spiky;
 pub mod storing;
 pub mod target;
+pub mod visit;
 
 use std::{
     env,

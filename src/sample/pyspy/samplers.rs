@@ -5,6 +5,7 @@
 //! the next can come, since a process has one tracer at most.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::os::fd::BorrowedFd;
 
 use procfs::process::ProcState;
@@ -21,8 +22,10 @@ use crate::sample::sparing::{Measure, Sampled, cost_percent, keep_budget, show_m
 
 /// A sampler that keeps dying is not started again and again.
 const MOST_RESTARTS: u32 = 3;
-/// How long two samplers overlap at a hand-over, so that the new one has a first stack of each thread.
-const OVERLAP_US: u64 = 50_000;
+/// How many of the new one's intervals two samplers overlap at a hand-over, so that it has a first stack of each thread,
+const OVERLAP_INTERVALS: u64 = 5;
+/// within these bounds.
+const OVERLAP_US: RangeInclusive<u64> = 50_000..=1_000_000;
 
 /// The samplers of all workers.
 #[derive(Debug)]
@@ -64,6 +67,12 @@ enum Role {
     Replaced,
     /// Gone by itself.
     Lost,
+}
+
+/// When a new sampler may be left alone with its worker; none where it does not sample yet.
+fn covered_from_us(successor: &PySpyChild) -> Option<u64> {
+    let overlap_us = OVERLAP_INTERVALS * 1_000_000 / u64::from(successor.rate_hz().max(1));
+    Some(successor.sampling_us()? + overlap_us.clamp(*OVERLAP_US.start(), *OVERLAP_US.end()))
 }
 
 impl<'a> Samplers<'a> {
@@ -154,10 +163,10 @@ impl<'a> Samplers<'a> {
     pub fn pump(&mut self, now_us: u64, recorder: &mut Recorder<'_>) {
         let mut ended = Vec::new();
         for (id, watch) in &mut self.watches {
-            let successor_since = watch.current.as_ref().and_then(PySpyChild::sampling_us);
+            let covered_from_us = watch.current.as_ref().and_then(covered_from_us);
             let mut kept = Vec::new();
             for mut child in watch.outgoing.drain(..) {
-                if successor_since.is_some_and(|since_us| now_us >= since_us + OVERLAP_US) {
+                if covered_from_us.is_some_and(|from_us| now_us >= from_us) {
                     let _ = child.stop();
                 }
                 let _ = child.pump();
