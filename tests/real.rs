@@ -167,9 +167,10 @@ fn an_idle_proxy_is_drawn_idle() {
 #[test]
 #[ignore = "needs the lab: run scripts/test"]
 fn short_bursts_between_waits_get_the_cpu_they_used() {
-    // Sampling is chance: in 25 s a function's share is off by 3 points and the waits' by 4 as a rule. Before bursts were
-    // given back to the code, the waits had 15 to 44 %.
+    // Sampling is chance: in 25 s a function's share is off by 3 points as a rule, and the waits have 0 to 7 %; 12 were
+    // seen on a busy machine. Before bursts were given back to the code, the waits had 15 to 44 %.
     const MOST_OFF: f64 = 0.12;
+    const MOST_WAITED: f64 = 0.15;
     let lab = Lab::require();
     let mut oracle = lab.oracle();
     thread::sleep(Duration::from_secs(1));
@@ -189,7 +190,7 @@ fn short_bursts_between_waits_get_the_cpu_they_used() {
     }
     for wait in ["EpollSelector.select", "nap"] {
         let share = folded.self_share(wait);
-        assert!(share < MOST_OFF, "{share:.3} of the CPU is on {wait}");
+        assert!(share < MOST_WAITED, "{share:.3} of the CPU is on {wait}");
     }
 }
 

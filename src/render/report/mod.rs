@@ -41,6 +41,7 @@ const SCRIPT: &str = concat!(
     include_str!("script/facts.js"),
     include_str!("script/menu.js"),
     include_str!("script/controls.js"),
+    include_str!("script/window.js"),
     include_str!("script/flame.js"),
     include_str!("script/grid.js"),
     include_str!("script/tallies.js"),

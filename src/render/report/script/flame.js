@@ -3,14 +3,6 @@
 // Roots are on top. The page is read downwards, so that the hot end of a stack lies below what led to it, and a deeper
 // stack makes the graph longer at its end instead of moving all that is above.
 
-// How long a zoom takes, and how many rows stay above what was zoomed into.
-const ZOOM_MS = 180;
-const ROWS_ABOVE = 2;
-// What is at least such a share of the width decides how high the graph stands on the page.
-const LEAST_READ = 1 / 20;
-// Rows below the last one that can be read, and rows of a graph however small it is.
-const ROWS_BELOW = 3;
-const LEAST_ROWS = 10;
 // Matches smaller than this share of the graph are not walked to.
 const LEAST_MATCH = 1 / 4000;
 // What makes another graph, and what gives it other weights.
@@ -29,19 +21,12 @@ class FlameView {
     #graph = null;
     #costs = null;
     #colourOf = null;
-    #view = { from: 0, to: 0 };
-    #zoomed = null;
+    #window;
     #cursor = null;
     #pointed = null;
     #found = null;
     #drawn = {};
     #shown = null;
-    #frame = 0;
-    #rows = LEAST_ROWS;
-    // Of the window on the graph, in pixels, and how far it is scrolled down; asked for only where it may have changed,
-    // as the answer costs a layout.
-    #size = { width: 0, height: 0 };
-    #top = 0;
     #isCompared;
 
     constructor(root, model, state) {
@@ -53,15 +38,14 @@ class FlameView {
         this.#tip = element("div", { class: "flame-tip", "aria-hidden": "true" });
         this.#menu = new FlameMenu(this);
         this.canvas = element("canvas", { "aria-hidden": "true" });
-        this.spacer = element("div", { class: "flame-spacer" }, this.canvas);
-        this.scroller = element("div", { class: "flame-scroller" }, this.spacer);
+        this.#window = new FlameWindow(this.canvas, () => this.#paint());
         this.items = [0, 1].map(index => element("div", { id: `flame-item-${index}`, role: "treeitem" }));
         this.tree = element("div", {
             class: "flame-tree",
             role: "tree",
             tabindex: "0",
             "aria-label": "Flamegraph. Arrow keys walk, Enter zooms, / searches, ? lists all keys.",
-        }, this.scroller, element("div", { class: "flame-items" }, ...this.items));
+        }, this.#window.root, element("div", { class: "flame-items" }, ...this.items));
         this.told = element("p", { class: "flame-told" });
         this.#painter = new FlamePainter(this.canvas);
         root.append(this.#controls.root, this.told, this.tree, this.#tip, this.#menu.root, flameHelp());
@@ -88,7 +72,7 @@ class FlameView {
     }
 
     get zoomed() {
-        return this.#zoomed;
+        return this.#window.zoomed;
     }
 
     // Draws what the state says.
@@ -110,11 +94,7 @@ class FlameView {
         if (isOtherWeight || state.find.trim() !== (this.#found?.term.text ?? "")) {
             this.#find(state.find, isOtherGraph);
         }
-        const node = this.#graph.follow(state.zoom);
-        if (isOtherGraph || node !== this.#zoomed) {
-            this.#rows = LEAST_ROWS;
-        }
-        this.#zoomTo(node, isOtherWeight);
+        this.#window.zoomTo(this.#graph, this.#graph.follow(state.zoom), isOtherWeight);
         this.#controls.show(state, this);
         this.#tell();
     }
@@ -215,105 +195,26 @@ class FlameView {
         this.#state.set({ zoom: [] });
     }
 
-    #zoomTo(node, atOnce) {
-        const target = { from: node.at, to: node.at + node.size };
-        const isSame = this.#zoomed === node;
-        this.#zoomed = node;
-        if (atOnce || isSame || matchMedia("(prefers-reduced-motion: reduce)").matches) {
-            cancelAnimationFrame(this.#frame);
-            this.#view = target;
-            this.#fit();
-            if (!isSame) {
-                this.#scrollTo(this.#scrollFor(node));
-            }
-            this.#paint();
-            return;
-        }
-        this.#animate(target, this.#scrollFor(node));
-    }
-
-    #scrollFor(node) {
-        return Math.max(0, (node.depth - ROWS_ABOVE) * ROW);
-    }
-
-    #animate(target, scroll) {
-        cancelAnimationFrame(this.#frame);
-        const start = performance.now();
-        const [from, scrolled] = [{ ...this.#view }, this.#top];
-        const step = now => {
-            const share = Math.min(1, Math.max(0, (now - start) / ZOOM_MS));
-            const eased = 1 - (1 - share) ** 3;
-            this.#view = {
-                from: from.from + (target.from - from.from) * eased,
-                to: from.to + (target.to - from.to) * eased,
-            };
-            if (share === 1) {
-                this.#view = target;
-                this.#fit();
-            }
-            this.#scrollTo(scrolled + (scroll - scrolled) * eased);
-            this.#paint();
-            if (share < 1) {
-                this.#frame = requestAnimationFrame(step);
-            }
-        };
-        this.#frame = requestAnimationFrame(step);
-    }
-
-    // As high as what is wide enough to be read; the rest is scrolled to. While a range is drawn it only grows: what is
-    // below shall not jump.
-    #fit() {
-        if (this.#size.width === 0) {
-            this.#measure();
-        }
-        const { width } = this.#size;
-        let deepest = 0;
-        let read = 0;
-        if (this.#view.to > this.#view.from) {
-            const draw = (node, from, wide) => {
-                deepest = Math.max(deepest, node.depth);
-                if (wide >= width * LEAST_READ) {
-                    read = Math.max(read, node.depth);
-                }
-            };
-            this.#graph.layout(this.#view, { width, least: LEAST_WIDTH, draw });
-        }
-        this.#rows = Math.max(this.#rows, read + ROWS_BELOW);
-        const height = `${this.#rows * ROW}px`;
-        if (this.scroller.style.height !== height) {
-            this.scroller.style.height = height;
-            this.#measure();
-        }
-        // Room below, so that what is zoomed into can always be scrolled to the top.
-        const rows = Math.max(deepest + 1, this.#zoomed.depth - ROWS_ABOVE + this.#rows);
-        const whole = (this.#zoomed.depth > ROWS_ABOVE ? rows : deepest + 1) * ROW;
-        this.spacer.style.height = `${whole}px`;
-        this.#top = Math.min(this.#top, Math.max(0, whole - this.#size.height));
-        this.#painter.resize(this.#size.width, this.#size.height);
-    }
-
-    #measure() {
-        this.#size = { width: this.scroller.clientWidth, height: this.scroller.clientHeight };
-    }
-
     #paint() {
+        const { view, size, top, zoomed } = this.#window;
+        this.#painter.resize(size.width, size.height);
         this.#painter.paint({
             graph: this.#graph,
-            view: this.#view,
-            top: this.#top,
+            view,
+            top,
             colourOf: this.#colourOf,
             marked: this.#found && this.#marked,
             cursor: this.#cursor,
             pointed: this.#pointed,
-            zoomed: this.#zoomed,
+            zoomed,
             colours: this.shades.colours,
         });
     }
 
     #listen(root) {
-        const at = event => this.#nodeUnder(event);
-        this.scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
-        new ResizeObserver(() => this.#resized()).observe(this.tree);
+        const at = event => this.#window.nodeUnder(event);
+        this.#window.root.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+        new ResizeObserver(() => this.#window.resized()).observe(this.tree);
         this.canvas.addEventListener("pointermove", event => this.#point(at(event), event));
         this.canvas.addEventListener("pointerleave", () => this.#point(null));
         this.canvas.addEventListener("click", event => {
@@ -337,7 +238,7 @@ class FlameView {
             this.#menu.open(node, event.clientX, event.clientY);
         });
         this.tree.addEventListener("keydown", event => this.#key(event));
-        this.tree.addEventListener("focus", () => this.#setCursor(this.#cursor ?? this.#zoomed));
+        this.tree.addEventListener("focus", () => this.#setCursor(this.#cursor ?? this.zoomed));
         document.addEventListener("keydown", event => {
             const isTyping = event.target.closest?.("input, textarea, select");
             if (event.key !== "/" || isTyping || event.ctrlKey || event.metaKey || event.altKey) {
@@ -350,34 +251,15 @@ class FlameView {
         matchMedia("print").addEventListener("change", event => this.#unroll(event.matches));
     }
 
-    #resized() {
-        this.#measure();
-        this.#fit();
-        this.#paint();
-    }
-
-    #scrollTo(top) {
-        this.scroller.scrollTop = top;
-        this.#top = this.scroller.scrollTop;
-    }
-
     #scrolled() {
-        this.#top = this.scroller.scrollTop;
+        this.#window.scrolled();
         this.#point(null);
-        this.#paint();
     }
 
     // On paper nothing can be scrolled.
     #unroll(whole) {
         this.tree.classList.toggle("flame-whole", whole);
-        this.#resized();
-    }
-
-    #nodeUnder(event) {
-        const box = this.canvas.getBoundingClientRect();
-        const depth = Math.floor((event.clientY - box.top + this.#top) / ROW);
-        const share = (event.clientX - box.left) / box.width;
-        return this.#graph.nodeAt(this.#view.from + share * (this.#view.to - this.#view.from), depth);
+        this.#window.resized();
     }
 
     #point(node, event) {
@@ -397,7 +279,7 @@ class FlameView {
 
     // The line above the graph: what is pointed at, else what the keys are on, else the whole.
     #tell() {
-        const node = this.#pointed ?? this.#cursor ?? this.#zoomed;
+        const node = this.#pointed ?? this.#cursor ?? this.zoomed;
         this.told.replaceChildren(element("strong", { text: this.#graph.label(node) }), ` ${factsLine(this, node)}`);
     }
 
@@ -419,20 +301,9 @@ class FlameView {
         item.textContent = `${this.#graph.label(node)}, ${factsLine(this, node)}`;
         other.textContent = "";
         this.tree.setAttribute("aria-activedescendant", item.id);
-        this.#reveal(node);
+        this.#window.reveal(node);
         this.#paint();
         this.#tell();
-    }
-
-    #reveal(node) {
-        const top = node.depth * ROW;
-        const { height } = this.#size;
-        if (top < this.#top) {
-            this.#scrollTo(top);
-        }
-        if (top + ROW > this.#top + height) {
-            this.#scrollTo(top + ROW - height);
-        }
     }
 
     #key(event) {
@@ -440,7 +311,7 @@ class FlameView {
             return;
         }
         this.#catchUp();
-        const node = this.#cursor ?? this.#zoomed;
+        const node = this.#cursor ?? this.zoomed;
         const act = this.#acts[event.key];
         if (!act) {
             return;
@@ -458,7 +329,7 @@ class FlameView {
         Home: () => this.#walk(this.#graph.root),
         Enter: node => this.zoomInto(node),
         " ": node => this.zoomInto(node),
-        Backspace: () => this.zoomInto(this.#zoomed.parent ?? this.#zoomed),
+        Backspace: () => this.zoomInto(this.zoomed.parent ?? this.zoomed),
         Escape: () => this.#escape(),
         n: () => this.goToMatch(1),
         N: () => this.goToMatch(-1),
@@ -479,8 +350,7 @@ class FlameView {
             return;
         }
         this.#setCursor(node);
-        const isSeen = node.at >= this.#view.from && node.at + node.size <= this.#view.to * (1 + 1e-12);
-        if (!isSeen) {
+        if (!this.#window.holds(node)) {
             this.zoomInto(node);
         }
     }
@@ -491,7 +361,7 @@ class FlameView {
             return null;
         }
         const siblings = this.#graph.children(node.parent);
-        const least = LEAST_WIDTH / this.#painter.width * (this.#view.to - this.#view.from);
+        const least = this.#window.leastSize;
         for (let at = siblings.indexOf(node) + step; at >= 0 && at < siblings.length; at += step) {
             if (siblings[at].size >= least) {
                 return siblings[at];
@@ -501,10 +371,8 @@ class FlameView {
     }
 
     #openMenu(node) {
-        const box = this.canvas.getBoundingClientRect();
-        const share = (node.at - this.#view.from) / (this.#view.to - this.#view.from);
-        const x = box.left + Math.min(Math.max(share, 0), 0.9) * box.width;
-        this.#menu.open(node, x, box.top + (node.depth + 1) * ROW - this.#top);
+        const { x, y } = this.#window.cornerOf(node);
+        this.#menu.open(node, x, y);
     }
 
     // One step back at a time: the zoom, the search, what is looked at alone or left out.
